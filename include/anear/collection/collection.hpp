@@ -1,0 +1,77 @@
+// A collection: records under keys, found by vectors and filters. START HERE.
+//
+// Write: upsert() → validated → commit queue (one atomic, synced write for all waiting batches) →
+// tail → index, in the background. Read: search() → pinned view → filter to bitmap → tail scan +
+// index walk → re-rank → fields of the winners only.
+//
+// Threads: every function may be called from any thread at any time. A handle is cheap to copy.
+// After Store::close() every call returns kClosed; in a forked child kForked.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anear/collection/options.hpp"
+#include "anear/collection/records.hpp"
+#include "anear/core/error.hpp"
+
+namespace anear {
+
+class Collection {
+ public:
+  struct Impl;
+  explicit Collection(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+
+  const std::string& name() const noexcept;
+  const CollectionSchema& schema() const noexcept;
+
+  /// Writes whole records: new keys are added, existing ones replaced with all they had. All or
+  /// nothing: one bad record refuses the batch, and the error says which (Error::record). Returns
+  /// the commit's sequence; a search that starts afterwards sees it. kOutcomeUnknown: the sync
+  /// failed; the store is read-only until it is opened again.
+  Result<Sequence> upsert(const RecordBatch& batch);
+
+  /// Merges into existing records: given fields and vectors are replaced (Null writes null, Missing
+  /// leaves alone), the rest stays. kNotFound names the first key that does not exist; nothing is
+  /// changed then.
+  Result<Sequence> update(const RecordBatch& batch);
+
+  /// Deletes by key; keys that do not exist are no error. Returns how many records were deleted.
+  Result<std::size_t> delete_keys(std::span<const std::string_view> keys);
+
+  /// Deletes every record that matches at the time of the call. An empty filter is refused: drop
+  /// the collection instead.
+  Result<std::size_t> delete_matching(const FilterText& filter);
+
+  /// The records of `keys`, in their order; no value where a key does not exist. One view for all.
+  Result<std::vector<std::optional<Record>>> get(std::span<const std::string_view> keys,
+                                                 const Parts& parts) const;
+
+  /// The next page of records in order of key. Each page reads a view of its own.
+  Result<std::vector<Record>> scan(const Scan& scan) const;
+
+  /// How many records match; an empty filter counts all.
+  Result<std::size_t> count(const FilterText& filter) const;
+
+  /// The k nearest that match, nearest first, never fewer than k when k match.
+  Result<Hits> search(const Query& query) const;
+
+  /// search() for each row of `queries` with the rest of `query` (its leg names the vector), all in
+  /// one view. `threads` 0: all of the machine. Only keys and distances come back.
+  Result<BatchHits> search_batch(MatrixView queries, const Query& query, std::size_t threads) const;
+
+  /// Returns when all that was committed before the call is in the index, an image of it is on disk
+  /// and everything is synced.
+  Status flush();
+
+  Result<CollectionStats> stats() const;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace anear

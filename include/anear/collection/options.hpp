@@ -1,0 +1,83 @@
+// What a caller decides about a store and its collections: options, schema, durability. Plain
+// structs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "anear/core/types.hpp"
+#include "anear/filter/value.hpp"
+#include "anear/index/options.hpp"
+
+namespace anear {
+
+namespace storage {
+class FileSystem;
+}
+
+/// When a write counts as done (design §5).
+enum class Durability : std::uint8_t {
+  kDurable = 0,   ///< Synced to the disk before the answer: survives power loss.
+  kBuffered = 1,  ///< Handed to the kernel before the answer, synced at least every second:
+                  ///< survives a killed process.
+};
+
+/// How messages of the library reach the host. Called from any thread; must not call back into the
+/// store.
+struct LogCallback {
+  void (*call)(void* context, const char* message) = nullptr;
+  void* context = nullptr;
+};
+
+/// How a store is opened.
+struct StoreOptions {
+  bool create_if_missing = true;
+  bool read_only = false;  ///< No lock is taken and nothing on disk is changed; writes are refused.
+  Durability durability = Durability::kDurable;
+  /// Records that may wait outside of the index. Past this, writers help to index before they
+  /// return, which `stats()` shows as stalls: the scan of the tail stays bounded.
+  std::size_t tail_records_max = 8'192;
+  bool index_inline = false;  ///< Index within each write instead of in the background (tests,
+                              ///< single-threaded hosts).
+  bool in_memory =
+      false;  ///< Keep everything in memory; `path` is only a name. For tests and scratch data.
+  std::size_t background_threads = 1;
+  LogCallback log{};
+  /// Replaces the operating system's files, for fault tests. Null: the operating system. Shared
+  /// with the store.
+  std::shared_ptr<storage::FileSystem> file_system{};
+};
+
+/// The index of a named vector: which, and how. FlatOptions: exact search, no training, no graph.
+using IndexOptions = std::variant<FlatOptions, HnswOptions, IvfPqOptions>;
+
+/// One named vector of a collection. `metric` and `kind` win over what `index` says of them.
+struct VectorSchema {
+  std::string name;
+  std::size_t dimension = 0;
+  Metric metric = Metric::kCosine;
+  ScalarKind kind =
+      ScalarKind::kF32;  ///< How rows are stored: kF32 or kF16. Input of either kind is converted.
+  IndexOptions index = HnswOptions{};
+};
+
+/// One declared field.
+struct FieldSchema {
+  std::string name;
+  FieldType type = FieldType::kString;
+};
+
+/// What a collection holds. Names: 1 to 128 bytes of UTF-8, starting with a letter or '_', of
+/// letters, digits, '_', '.', '-'.
+struct CollectionSchema {
+  std::vector<VectorSchema> vectors;
+  std::vector<FieldSchema> fields;
+  bool dynamic = false;  ///< Accept undeclared fields and keep them with the type each value has.
+};
+
+}  // namespace anear

@@ -1,0 +1,156 @@
+// Ordered bytes under keys, in a fixed set of families, written in atomic batches: what the
+// collection needs of a database.
+//
+// Two implementations: RocksDB (open_rocksdb_store) and memory (make_memory_store: for tests and
+// in-memory stores; TSan-clean). Keys are compared as unsigned bytes. Threads: every function may
+// be called from any thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "anear/core/types.hpp"
+
+namespace anear::storage {
+
+class FileSystem;
+
+/// The fixed families of a store. A key starts with the 4-byte big-endian number of its collection,
+/// but for kMeta.
+enum class Family : std::uint8_t {
+  kMeta = 0,     ///< Format, store id, last sequence, and each collection's manifest.
+  kKeys = 1,     ///< Key → slot.
+  kRecords = 2,  ///< Slot → record (header, key, fields, payload).
+  kRows = 3,     ///< Vector number, slot → row and its checksum.
+  kFields = 4,   ///< Field containers: (field, value, slot >> 16) → slots. Written by merges.
+  kChanges = 5,  ///< Sequence → logical operation and key.
+};
+inline constexpr std::size_t kFamilies = 6;
+
+/// A batch of changes, applied in order and atomically.
+class WriteBatch {
+ public:
+  enum class Operation : std::uint8_t { kPut, kDelete, kMerge, kDeleteRange };
+  struct Entry {
+    Operation operation;
+    Family family;
+    std::string key;
+    std::string value;  ///< For kDeleteRange: the first key that stays.
+  };
+
+  void put(Family family, std::string key, std::string value) {
+    add({Operation::kPut, family, std::move(key), std::move(value)});
+  }
+  void remove(Family family, std::string key) {
+    add({Operation::kDelete, family, std::move(key), {}});
+  }
+  /// Combines `operand` with what is there by the store's MergeFunction.
+  void merge(Family family, std::string key, std::string operand) {
+    add({Operation::kMerge, family, std::move(key), std::move(operand)});
+  }
+  /// Deletes all keys in [begin, end).
+  void remove_range(Family family, std::string begin, std::string end) {
+    add({Operation::kDeleteRange, family, std::move(begin), std::move(end)});
+  }
+  const std::vector<Entry>& entries() const noexcept { return entries_; }
+  bool empty() const noexcept { return entries_.empty(); }
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  void add(Entry entry) {
+    bytes_ += entry.key.size() + entry.value.size();
+    entries_.push_back(std::move(entry));
+  }
+  std::vector<Entry> entries_;
+  std::size_t bytes_ = 0;
+};
+
+/// How kMerge combines, for all families: must be associative: merge(merge(a, b), c) = merge(a,
+/// merge(b, c)), where an operand and a stored value have one encoding, and `nullopt` stands for
+/// "nothing stored". Pure; called from any thread. Damaged input must not crash: it returns
+/// nullopt, which fails the read with kCorruption.
+using MergeFunction = std::optional<std::string> (*)(std::optional<std::string_view> older,
+                                                     std::string_view newer);
+
+/// The state of the store at one moment. Reads through it see nothing younger. Shared ownership;
+/// release it soon.
+class ByteSnapshot {
+ public:
+  virtual ~ByteSnapshot() = default;
+};
+using SnapshotPointer = std::shared_ptr<const ByteSnapshot>;
+
+/// A walk in ascending order. Valid until destroyed; one thread.
+class ByteIterator {
+ public:
+  virtual ~ByteIterator() = default;
+  virtual bool valid() const = 0;
+  virtual void next() = 0;
+  virtual void seek(std::string_view key) = 0;
+  virtual std::string_view key() const = 0;    ///< Until the next move.
+  virtual std::string_view value() const = 0;  ///< Until the next move.
+  virtual Status status() const = 0;           ///< Look at it when valid() has turned false.
+};
+
+/// [begin, end) of one family; an empty end is "to the end".
+struct KeyRange {
+  Family family;
+  std::string begin;
+  std::string end;
+};
+
+class ByteStore {
+ public:
+  virtual ~ByteStore() = default;
+
+  /// Applies `batch` atomically. `sync`: returns after it reached the disk. kOutcomeUnknown when
+  /// the log append or sync failed.
+  virtual Status write(const WriteBatch& batch, bool sync) = 0;
+  /// Makes everything written so far durable.
+  virtual Status sync() = 0;
+  /// `snapshot` null: the newest state. No value: not there.
+  virtual Result<std::optional<std::string>> get(Family family, std::string_view key,
+                                                 const ByteSnapshot* snapshot) const = 0;
+  /// One lookup for many keys, faster than one by one.
+  virtual Result<std::vector<std::optional<std::string>>> get_many(
+      Family family, std::span<const std::string> keys, const ByteSnapshot* snapshot) const = 0;
+  /// Starts before the first key of `range`'s first entry (already positioned on it); stays inside
+  /// the range.
+  virtual std::unique_ptr<ByteIterator> iterate(KeyRange range,
+                                                const ByteSnapshot* snapshot) const = 0;
+  virtual SnapshotPointer snapshot() const = 0;
+  /// Reads every byte at rest against its checksum.
+  virtual Status verify() const = 0;
+  /// Bytes of the store's files, for statistics.
+  virtual std::uint64_t bytes_on_disk() const = 0;
+  /// Bytes that RocksDB (or the maps) hold in memory, for statistics.
+  virtual std::uint64_t bytes_in_memory() const = 0;
+  /// Flushes what is needed for a fast next open and closes. Every later call returns kClosed.
+  virtual Status close() = 0;
+};
+
+/// What to open.
+struct ByteStoreOptions {
+  std::string directory;  ///< Exists already.
+  bool read_only = false;
+  std::shared_ptr<FileSystem>
+      file_system{};  ///< Carries every file operation. Null: the operating system.
+  MergeFunction merge = nullptr;
+};
+
+/// Opens (or makes) a RocksDB in `options.directory`. The log's recovery is point-in-time: the
+/// caller compares the recovered sequence with the high-water mark.
+Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options);
+
+/// A store that lives and dies with the process. `sync` means nothing to it.
+std::unique_ptr<ByteStore> make_memory_store(MergeFunction merge);
+
+}  // namespace anear::storage
