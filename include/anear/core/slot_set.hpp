@@ -1,0 +1,120 @@
+// An owned set of slots with copy-on-write chunks: versions of it share what they have in common,
+// so that the set of live slots can be published anew by every commit at the cost of the chunks it
+// touched (4 KiB each) and a list of pointers.
+//
+// Chunks have the layout of index/wanted.hpp. Threads: a const SlotSet may be read by many; copying
+// is a reader.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "anear/core/types.hpp"
+
+namespace anear {
+
+class SlotSet {
+ public:
+  static constexpr std::size_t kChunkSlots = 32'768;
+  static constexpr std::size_t kChunkWords = kChunkSlots / 64;
+  using Chunk = std::array<std::uint64_t, kChunkWords>;
+
+  bool contains(Slot slot) const noexcept {
+    const std::size_t chunk = slot / kChunkSlots;
+    if (chunk >= chunks_.size() || chunks_[chunk] == nullptr) return false;
+    return ((word(chunk, slot) >> (slot & 63)) & 1) != 0;
+  }
+
+  /// Returns whether the slot was not in the set before. Copies the chunk if another version shares
+  /// it.
+  bool insert(Slot slot) {
+    std::uint64_t& bits = writable_word(slot);
+    const std::uint64_t bit = std::uint64_t{1} << (slot & 63);
+    const bool added = (bits & bit) == 0;
+    bits |= bit;
+    count_ += added ? 1 : 0;
+    return added;
+  }
+
+  /// Returns whether the slot was in the set.
+  bool remove(Slot slot) {
+    if (!contains(slot)) return false;
+    writable_word(slot) &= ~(std::uint64_t{1} << (slot & 63));
+    --count_;
+    return true;
+  }
+
+  /// Replaces chunk `index` whole; null empties it.
+  void set_chunk(std::size_t index, std::shared_ptr<Chunk> chunk) {
+    if (index >= chunks_.size()) chunks_.resize(index + 1);
+    if (chunks_[index] != nullptr) count_ -= count_of(*chunks_[index]);
+    if (chunk != nullptr) count_ += count_of(*chunk);
+    chunks_[index] = std::move(chunk);
+    rebuild_words();
+  }
+
+  std::size_t count() const noexcept { return count_; }
+  std::size_t chunks() const noexcept { return chunks_.size(); }
+  /// Null where the chunk is empty.
+  const Chunk* chunk(std::size_t index) const noexcept {
+    return index < chunks_.size() ? chunks_[index].get() : nullptr;
+  }
+  /// The words of each chunk, null where empty: what Wanted borrows. Valid until this set is
+  /// changed or destroyed.
+  const std::vector<const std::uint64_t*>& words() const noexcept { return words_; }
+
+  /// Calls `visit(slot)` for every slot in the set, ascending.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
+      if (chunks_[chunk] == nullptr) continue;
+      for (std::size_t w = 0; w < kChunkWords; ++w) {
+        for (std::uint64_t bits = (*chunks_[chunk])[w]; bits != 0; bits &= bits - 1) {
+          visit(static_cast<Slot>(chunk * kChunkSlots + w * 64 +
+                                  static_cast<std::size_t>(std::countr_zero(bits))));
+        }
+      }
+    }
+  }
+
+ private:
+  static std::size_t count_of(const Chunk& chunk) noexcept {
+    std::size_t count = 0;
+    for (const std::uint64_t bits : chunk) count += static_cast<std::size_t>(std::popcount(bits));
+    return count;
+  }
+  std::uint64_t word(std::size_t chunk, Slot slot) const noexcept {
+    return (*chunks_[chunk])[(slot / 64) % kChunkWords];
+  }
+  std::uint64_t& writable_word(Slot slot) {
+    const std::size_t index = slot / kChunkSlots;
+    if (index >= chunks_.size()) {
+      chunks_.resize(index + 1);
+      words_.resize(index + 1, nullptr);
+    }
+    std::shared_ptr<Chunk>& chunk = chunks_[index];
+    if (chunk == nullptr) {
+      chunk = std::make_shared<Chunk>();
+    } else if (chunk.use_count() > 1) {
+      chunk = std::make_shared<Chunk>(*chunk);
+    }
+    words_[index] = chunk->data();
+    return (*chunk)[(slot / 64) % kChunkWords];
+  }
+  void rebuild_words() {
+    words_.resize(chunks_.size());
+    for (std::size_t i = 0; i < chunks_.size(); ++i) {
+      words_[i] = chunks_[i] == nullptr ? nullptr : chunks_[i]->data();
+    }
+  }
+
+  std::vector<std::shared_ptr<Chunk>> chunks_;
+  std::vector<const std::uint64_t*> words_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace anear
