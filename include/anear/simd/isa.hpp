@@ -1,10 +1,23 @@
 // Which instruction set the kernels of this process use.
+//
+// With the library anear::simd linked (it defines ANEAR_SIMD_LIBRARY) the choice is made at run
+// time. Without it, the kernels are instantiated for the ISA the including unit is compiled for;
+// then everything that depends on it stands in an inline namespace of that ISA, so that units with
+// different flags can be linked together.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
-#include "anear/core/error.hpp"
+#if defined(ANEAR_SIMD_LIBRARY)
+#define ANEAR_ISA_NAMESPACE runtime_isa
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
+    defined(__AVX512VL__)
+#define ANEAR_ISA_NAMESPACE header_avx512
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define ANEAR_ISA_NAMESPACE header_avx2
+#else
+#define ANEAR_ISA_NAMESPACE header_v2
+#endif
 
 namespace anear {
 
@@ -12,12 +25,29 @@ namespace anear {
 enum class Isa : std::uint8_t { kV2 = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 8 };
 
 /// "v2", "avx2", "avx512", "neon". Static storage.
-const char* name_of(Isa isa) noexcept;
-/// The best that this processor and operating system offer and that this library carries kernels
-/// for.
+constexpr const char* name_of(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::kV2:
+      return "v2";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kNeon:
+      return "neon";
+  }
+  return "unknown";
+}
+
+inline namespace ANEAR_ISA_NAMESPACE {
+
+/// The best that this processor offers and that is picked by default.
 Isa detected_isa() noexcept;
-/// What is used: detected_isa(), or a lower one named by the environment variable ANEAR_ISA at the
-/// first call. A name that is unknown or beyond the machine is ignored.
+/// Whether this processor, and this build, can run the kernels of `isa`.
+bool is_available(Isa isa) noexcept;
+/// What is used: detected_isa(), or the available one that the environment variable ANEAR_ISA names
+/// at the first call. A name that is unknown or beyond the machine is ignored.
 Isa isa() noexcept;
 
+}  // namespace ANEAR_ISA_NAMESPACE
 }  // namespace anear

@@ -1,0 +1,128 @@
+// _core.Store: what anear.Store (anear/__init__.py) is made of.
+#include <pybind11/stl.h>
+
+#include <string>
+#include <utility>
+
+#include "anear/collection/store.hpp"
+#include "bindings.hpp"
+#include "errors.hpp"
+
+namespace anear::python {
+namespace {
+
+Metric as_metric(const std::string& text) {
+  if (text == "cosine") return Metric::kCosine;
+  if (text == "l2") return Metric::kL2;
+  if (text == "ip") return Metric::kInnerProduct;
+  raise_invalid("metric '" + text + "' is unknown; use 'cosine', 'l2' or 'ip'", Subcode::kNone);
+}
+
+ScalarKind as_scalar(const std::string& text) {
+  if (text == "f32") return ScalarKind::kF32;
+  if (text == "f16") return ScalarKind::kF16;
+  if (text == "i8") return ScalarKind::kI8;
+  raise_invalid("number type '" + text + "' is unknown; use 'f32', 'f16' (or 'i8' for codes)",
+                Subcode::kNone);
+}
+
+IndexOptions as_index(const py::dict& given) {
+  const auto kind = given["kind"].cast<std::string>();
+  if (kind == "flat") return FlatOptions{};
+  if (kind == "hnsw") {
+    HnswOptions options;
+    options.codes = as_scalar(given["codes"].cast<std::string>());
+    options.links_max = given["links"].cast<std::uint32_t>();
+    options.ef_construction = given["ef_construction"].cast<std::uint32_t>();
+    options.seed = given["seed"].cast<std::uint64_t>();
+    return options;
+  }
+  IvfPqOptions options;
+  options.lists = given["lists"].cast<std::uint32_t>();
+  options.subspaces = given["subspaces"].cast<std::uint32_t>();
+  options.rotate = given["rotate"].cast<bool>();
+  options.iterations = given["iterations"].cast<std::uint32_t>();
+  options.seed = given["seed"].cast<std::uint64_t>();
+  return options;
+}
+
+CollectionSchema as_schema(const py::list& vectors, const py::list& fields, bool dynamic) {
+  CollectionSchema schema;
+  schema.dynamic = dynamic;
+  for (const py::handle each : vectors) {
+    const auto given = py::reinterpret_borrow<py::dict>(each);
+    schema.vectors.push_back({.name = given["name"].cast<std::string>(),
+                              .dimension = given["dimension"].cast<std::size_t>(),
+                              .metric = as_metric(given["metric"].cast<std::string>()),
+                              .kind = as_scalar(given["dtype"].cast<std::string>()),
+                              .index = as_index(given["index"].cast<py::dict>())});
+  }
+  for (const py::handle each : fields) {
+    const auto given = py::reinterpret_borrow<py::tuple>(each);
+    schema.fields.push_back({.name = given[0].cast<std::string>(),
+                             .type = static_cast<FieldType>(given[1].cast<int>())});
+  }
+  return schema;
+}
+
+StoreOptions as_options(const py::dict& given) {
+  StoreOptions options;
+  options.create_if_missing = given["create"].cast<bool>();
+  options.read_only = given["read_only"].cast<bool>();
+  options.in_memory = given["in_memory"].cast<bool>();
+  options.tail_records_max = given["tail_records_max"].cast<std::size_t>();
+  options.index_inline = given["index_inline"].cast<bool>();
+  const auto durability = given["durability"].cast<std::string>();
+  if (durability != "durable" && durability != "buffered") {
+    raise_invalid("durability '" + durability + "' is unknown; use 'durable' or 'buffered'",
+                  Subcode::kNone);
+  }
+  options.durability = durability == "durable" ? Durability::kDurable : Durability::kBuffered;
+  return options;
+}
+
+Store open_store(const std::string& path, const py::dict& given) {
+  const StoreOptions options = as_options(given);
+  return unwrap(without_gil([&] { return Store::open(path, options); }));
+}
+
+py::dict to_python(const RecoveryReport& report) {
+  using py::literals::operator""_a;
+  return py::dict("recovered_sequence"_a = report.recovered_sequence,
+                  "marked_sequence"_a = report.marked_sequence, "clean"_a = report.clean,
+                  "tail_records"_a = report.tail_records);
+}
+
+py::dict verify(const Store& store) {
+  using py::literals::operator""_a;
+  const VerifyReport report = unwrap(without_gil([&] { return store.verify(); }));
+  return py::dict("collections"_a = report.collections, "records"_a = report.records,
+                  "rows"_a = report.rows, "images"_a = report.images);
+}
+
+}  // namespace
+
+void bind_store(py::module_& module) {
+  py::class_<Store>(module, "Store")
+      .def(py::init(&open_store))
+      .def("create_collection",
+           [](Store& store, const std::string& name, const py::list& vectors,
+              const py::list& fields, bool dynamic) {
+             const CollectionSchema schema = as_schema(vectors, fields, dynamic);
+             return unwrap(without_gil([&] { return store.create_collection(name, schema); }));
+           })
+      .def("collection", [](const Store& store,
+                            const std::string& name) { return unwrap(store.collection(name)); })
+      .def("collections", &Store::collections)
+      .def("drop_collection",
+           [](Store& store, const std::string& name) {
+             unwrap(without_gil([&] { return store.drop_collection(name); }));
+           })
+      .def("flush", [](Store& store) { unwrap(without_gil([&] { return store.flush(); })); })
+      .def("verify", &verify)
+      .def("recovery", [](const Store& store) { return to_python(store.recovery()); })
+      .def("path", [](const Store& store) { return store.path(); })
+      .def("close", [](Store& store) { unwrap(without_gil([&] { return store.close(); })); });
+}
+
+}  // namespace anear::python

@@ -1,0 +1,73 @@
+// Vectors from Python: f32 and f16 numpy arrays are borrowed without a copy; anything else that
+// numpy can make numbers of is converted to f32 once.
+//
+// A Matrix owns a reference to the array it views, so that its memory outlives a call that runs
+// without the GIL.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "anear/core/matrix_view.hpp"
+#include "errors.hpp"
+
+namespace anear::python {
+
+struct Matrix {
+  py::array array;
+  MatrixView view;
+};
+
+/// `object` as rows; one vector (1-d) counts as one row. Raises InvalidArgumentError for other
+/// shapes or types.
+inline Matrix as_matrix(const py::handle& object, const char* what) {
+  py::array array = py::array::ensure(object);
+  if (!array) {
+    PyErr_Clear();
+    raise_invalid(std::string(what) + ": expected an array of numbers, got " +
+                  std::string(py::str(py::type::of(object).attr("__name__"))));
+  }
+  const char kind = array.dtype().kind();
+  if (kind != 'f' && kind != 'i' && kind != 'u') {
+    raise_invalid(std::string(what) + ": expected numbers, got an array of dtype " +
+                  std::string(py::str(array.dtype())));
+  }
+  if (array.ndim() != 1 && array.ndim() != 2) {
+    raise_invalid(std::string(what) + ": expected one vector or a matrix of rows, got " +
+                      std::to_string(array.ndim()) + " dimensions",
+                  Subcode::kDimensionMismatch);
+  }
+  const bool native = array.dtype().byteorder() == '=' || array.dtype().byteorder() == '|' ||
+                      array.dtype().byteorder() == '<';
+  const bool half = kind == 'f' && array.itemsize() == 2;
+  const bool single = kind == 'f' && array.itemsize() == 4;
+  const py::ssize_t last = array.ndim() - 1;
+  const bool rows_contiguous = array.shape(last) <= 1 || array.strides(last) == array.itemsize();
+  const bool forward = array.ndim() == 1 || array.shape(0) <= 1 || array.strides(0) >= 0;
+  if (!native || !(half || single) || !rows_contiguous || !forward) {
+    array = half && native ? py::array::ensure(array, py::array::c_style) : py::array_t < float,
+    py::array::c_style | py::array::forcecast > ::ensure(array);
+  }
+  const bool one = array.ndim() == 1;
+  const MatrixShape shape{one ? 1 : static_cast<std::size_t>(array.shape(0)),
+                          static_cast<std::size_t>(array.shape(one ? 0 : 1))};
+  const auto stride = one || array.shape(0) <= 1
+                          ? shape.dimension * static_cast<std::size_t>(array.itemsize())
+                          : static_cast<std::size_t>(array.strides(0));
+  const ScalarKind scalar = array.itemsize() == 2 ? ScalarKind::kF16 : ScalarKind::kF32;
+  return {array, MatrixView(array.data(), shape, scalar, stride)};
+}
+
+/// A stored or found row as a numpy array of its own memory.
+inline py::array to_array(VectorView row) {
+  py::array array(row.kind() == ScalarKind::kF16 ? py::dtype("float16") : py::dtype::of<float>(),
+                  std::vector<py::ssize_t>{static_cast<py::ssize_t>(row.dimension())});
+  if (row.bytes() != 0) std::memcpy(array.mutable_data(), row.data(), row.bytes());
+  return array;
+}
+
+}  // namespace anear::python

@@ -1,0 +1,279 @@
+#include "values.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cmath>
+
+namespace anear::python {
+namespace {
+
+std::string type_name(const py::handle& object) {
+  return std::string(py::str(py::type::handle_of(object).attr("__name__")));
+}
+
+bool is_instance(const py::handle& object, const char* module, const char* type) {
+  return py::isinstance(object, py::module_::import(module).attr(type));
+}
+
+std::string_view utf8_of(const py::handle& text) {
+  Py_ssize_t size = 0;
+  const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (bytes == nullptr) {
+    PyErr_Clear();
+    raise_invalid("a string cannot be encoded as UTF-8 (it holds a lone surrogate)",
+                  Subcode::kKeyInvalid);
+  }
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+std::int64_t as_int64(const py::handle& object) {
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(object.ptr(), &overflow);
+  if (overflow != 0)
+    raise_invalid("integer " + std::string(py::str(object)) + " does not fit 64 bits");
+  if (number == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+  return number;
+}
+
+Timestamp as_timestamp(const py::handle& moment) {
+  if (moment.attr("tzinfo").is_none()) {
+    raise_invalid("datetime " + std::string(py::str(moment)) +
+                  " has no time zone: use an aware one, such as datetime.now(timezone.utc)");
+  }
+  const py::module_ datetime = py::module_::import("datetime");
+  const py::object utc = datetime.attr("timezone").attr("utc");
+  const py::object epoch = datetime.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = utc);
+  const py::object since = moment.attr("__sub__")(epoch);
+  return Timestamp{(since.attr("days").cast<std::int64_t>() * 86'400 +
+                    since.attr("seconds").cast<std::int64_t>()) *
+                       1'000'000 +
+                   since.attr("microseconds").cast<std::int64_t>()};
+}
+
+py::object to_datetime(Timestamp moment) {
+  const py::module_ datetime = py::module_::import("datetime");
+  const py::object utc = datetime.attr("timezone").attr("utc");
+  const py::object epoch = datetime.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = utc);
+  return epoch + datetime.attr("timedelta")(py::arg("microseconds") = moment.micros);
+}
+
+Json as_json(const py::handle& object) {
+  const py::module_ json = py::module_::import("json");
+  try {
+    return Json{
+        json.attr("dumps")(object, py::arg("allow_nan") = false, py::arg("ensure_ascii") = false)
+            .cast<std::string>()};
+  } catch (py::error_already_set& failure) {
+    const std::string reason = py::str(failure.value());
+    raise_invalid("a value cannot be written as JSON: " + reason);
+  }
+}
+
+template <typename T>
+std::vector<T> as_list(const py::handle& object, FieldType entry) {
+  std::vector<T> list;
+  for (const py::handle each : object) {
+    Value value = as_value(each, entry);
+    if constexpr (std::is_same_v<T, double>) {
+      if (const auto* whole = std::get_if<std::int64_t>(&value))
+        value = static_cast<double>(*whole);
+    }
+    const auto* typed = std::get_if<T>(&value);
+    if (typed == nullptr) {
+      raise_invalid("a list of " + std::string(name_of(entry)) + " holds a " + type_name(each));
+    }
+    list.push_back(*typed);
+  }
+  return list;
+}
+
+FieldType list_type_of(const py::handle& object) {
+  bool fractional = false;
+  FieldType type = FieldType::kStringList;
+  for (const py::handle each : object) {
+    const Value value = as_value(each, FieldType::kAny);
+    if (std::holds_alternative<bool>(value)) return FieldType::kBoolList;
+    if (std::holds_alternative<Timestamp>(value)) return FieldType::kTimestampList;
+    if (std::holds_alternative<std::string>(value)) return FieldType::kStringList;
+    if (std::holds_alternative<double>(value))
+      fractional = true;
+    else if (!std::holds_alternative<std::int64_t>(value))
+      return FieldType::kJson;
+    type = fractional ? FieldType::kFloat64List : FieldType::kInt64List;
+  }
+  return type;
+}
+
+Value as_list_value(const py::handle& object, FieldType type) {
+  if (type == FieldType::kAny) type = list_type_of(object);
+  switch (type) {
+    case FieldType::kBoolList:
+      return as_list<bool>(object, FieldType::kBool);
+    case FieldType::kInt64List:
+      return as_list<std::int64_t>(object, FieldType::kInt64);
+    case FieldType::kFloat64List:
+      return as_list<double>(object, FieldType::kFloat64);
+    case FieldType::kStringList:
+      return as_list<std::string>(object, FieldType::kString);
+    case FieldType::kTimestampList:
+      return as_list<Timestamp>(object, FieldType::kTimestamp);
+    default:
+      return as_json(object);
+  }
+}
+
+/// numpy scalars become Python numbers; 0-d arrays too.
+py::object plain(const py::handle& object) {
+  if (py::hasattr(object, "item") && py::hasattr(object, "dtype") &&
+      (!py::hasattr(object, "ndim") || object.attr("ndim").cast<int>() == 0)) {
+    return object.attr("item")();
+  }
+  return py::reinterpret_borrow<py::object>(object);
+}
+
+}  // namespace
+
+Texts as_texts(const py::handle& object, const char* what, bool bytes_too) {
+  if (py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object)) {
+    raise_invalid(std::string(what) + ": expected a list of strings, got one " + type_name(object));
+  }
+  if (!py::isinstance<py::iterable>(object)) {
+    raise_invalid(std::string(what) + ": expected a list of strings, got " + type_name(object));
+  }
+  Texts texts;
+  for (const py::handle each : object) {
+    py::object owner = py::reinterpret_borrow<py::object>(each);
+    if (py::isinstance<py::str>(each)) {
+      texts.views.push_back(utf8_of(each));
+    } else if (bytes_too && py::isinstance<py::bytes>(each)) {
+      char* bytes = nullptr;
+      Py_ssize_t size = 0;
+      if (PyBytes_AsStringAndSize(each.ptr(), &bytes, &size) != 0) throw py::error_already_set();
+      texts.views.emplace_back(bytes, static_cast<std::size_t>(size));
+    } else if (bytes_too && each.is_none()) {
+      texts.views.emplace_back();
+    } else {
+      raise(invalid_argument(
+                std::string(what) + " " + std::to_string(texts.views.size()) + ": expected " +
+                    (bytes_too ? "bytes or a string, got " : "a string, got ") + type_name(each),
+                Subcode::kWrongType)
+                .at_record(static_cast<std::int64_t>(texts.views.size())));
+    }
+    texts.owners.push_back(std::move(owner));
+  }
+  return texts;
+}
+
+py::object missing() { return py::module_::import("anear._schema").attr("MISSING"); }
+
+Value as_value(const py::handle& given, FieldType type) {
+  const py::object object = plain(given);
+  if (object.is_none()) return Null{};
+  if (object.is(missing())) return Missing{};
+  if (type == FieldType::kJson) return as_json(object);
+  if (PyBool_Check(object.ptr()) != 0) return object.cast<bool>();
+  if (PyLong_Check(object.ptr()) != 0) return as_int64(object);
+  if (PyFloat_Check(object.ptr()) != 0) return PyFloat_AS_DOUBLE(object.ptr());
+  if (py::isinstance<py::str>(object)) return std::string(utf8_of(object));
+  if (is_instance(object, "datetime", "datetime")) return as_timestamp(object);
+  if (py::isinstance<py::dict>(object)) return as_json(object);
+  if (py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object) ||
+      py::isinstance<py::set>(object) || py::isinstance<py::array>(object)) {
+    return as_list_value(object, type);
+  }
+  raise_invalid("a value of type " + type_name(object) +
+                " cannot be stored; use bool, int, float, str, an aware datetime, a list of these, "
+                "a dict or None");
+}
+
+py::object to_python(const Value& value) {
+  struct Visitor {
+    py::object operator()(Missing) const { return missing(); }
+    py::object operator()(Null) const { return py::none(); }
+    py::object operator()(bool flag) const { return py::bool_(flag); }
+    py::object operator()(std::int64_t number) const { return py::int_(number); }
+    py::object operator()(double number) const { return py::float_(number); }
+    py::object operator()(const std::string& text) const { return py::str(text); }
+    py::object operator()(Timestamp moment) const { return to_datetime(moment); }
+    py::object operator()(const Json& json) const {
+      return py::module_::import("json").attr("loads")(py::str(json.text));
+    }
+    py::object operator()(const std::vector<Timestamp>& moments) const {
+      py::list list;
+      for (const Timestamp moment : moments) list.append(to_datetime(moment));
+      return list;
+    }
+    py::object operator()(const std::vector<bool>& flags) const {
+      py::list list;
+      for (const bool flag : flags) list.append(flag);
+      return list;
+    }
+    py::object operator()(const std::vector<std::int64_t>& list) const { return py::cast(list); }
+    py::object operator()(const std::vector<double>& list) const { return py::cast(list); }
+    py::object operator()(const std::vector<std::string>& list) const { return py::cast(list); }
+  };
+  return std::visit(Visitor{}, value);
+}
+
+py::dict to_python(const Fields& fields) {
+  py::dict dict;
+  for (const auto& [name, value] : fields) dict[py::str(name)] = to_python(value);
+  return dict;
+}
+
+std::vector<Value> as_column(const py::handle& values, FieldType type) {
+  if (py::isinstance<py::str>(values) || py::isinstance<py::bytes>(values) ||
+      py::isinstance<py::dict>(values) || !py::isinstance<py::iterable>(values)) {
+    raise_invalid("a field takes a list with one value a key, got " + type_name(values));
+  }
+  std::vector<Value> column;
+  std::int64_t record = 0;
+  for (const py::handle each : values) {
+    try {
+      column.push_back(as_value(each, type));
+    } catch (py::error_already_set& failure) {
+      if (py::hasattr(failure.value(), "record")) failure.value().attr("record") = record;
+      throw;
+    }
+    ++record;
+  }
+  return column;
+}
+
+FieldType type_of(const CollectionSchema& schema, std::string_view field) {
+  for (const FieldSchema& declared : schema.fields) {
+    if (declared.name == field) return declared.type;
+  }
+  return FieldType::kAny;
+}
+
+FilterText as_filter(const py::object& text, const py::object& parameters) {
+  FilterText filter;
+  if (!text.is_none()) {
+    if (!py::isinstance<py::str>(text))
+      raise_invalid("filter: expected a string, got " + type_name(text));
+    filter.text = std::string(utf8_of(text));
+  }
+  if (parameters.is_none()) return filter;
+  if (!py::isinstance<py::dict>(parameters)) {
+    raise_invalid("params: expected a dict of names and values, got " + type_name(parameters));
+  }
+  for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(parameters)) {
+    filter.parameters.push_back({std::string(py::str(name)), as_value(value, FieldType::kAny)});
+  }
+  return filter;
+}
+
+void set_fields(Parts& parts, const py::object& fields) {
+  if (fields.is_none() || PyBool_Check(fields.ptr()) != 0) {
+    parts.fields = !fields.is_none() && fields.cast<bool>();
+    return;
+  }
+  parts.fields = true;
+  for (const std::string_view name : as_texts(fields, "fields").views)
+    parts.field_names.emplace_back(name);
+  if (parts.field_names.empty()) parts.fields = false;
+}
+
+}  // namespace anear::python

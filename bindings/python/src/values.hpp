@@ -1,0 +1,50 @@
+// Values of fields and lists of keys, from and to Python.
+//
+//   None → null · anear.MISSING → missing · bool · int → int64 · float → float64 · str → string ·
+//   datetime (aware) → timestamp list, tuple → the list type that the schema or the first entry
+//   says · dict → json
+//
+// All functions need the GIL.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anear/collection/options.hpp"
+#include "anear/collection/records.hpp"
+#include "errors.hpp"
+
+namespace anear::python {
+
+/// Views of Python's own UTF-8, and the references that keep it alive.
+struct Texts {
+  std::vector<py::object> owners;
+  std::vector<std::string_view> views;
+};
+
+/// The strings of a list, tuple, array or other iterable. `bytes_too`: accept bytes (payloads).
+Texts as_texts(const py::handle& object, const char* what, bool bytes_too = false);
+
+/// The sentinel of missing values (anear.MISSING).
+py::object missing();
+
+/// `type`: what the schema declares, kAny for undeclared fields.
+Value as_value(const py::handle& object, FieldType type);
+py::object to_python(const Value& value);
+py::dict to_python(const Fields& fields);
+
+/// A list of values for `count` keys.
+std::vector<Value> as_column(const py::handle& values, FieldType type);
+
+FieldType type_of(const CollectionSchema& schema, std::string_view field);
+
+/// The parameters of a filter from a dict or None.
+FilterText as_filter(const py::object& text, const py::object& parameters);
+
+/// fields=True | False | ["name", …].
+void set_fields(Parts& parts, const py::object& fields);
+
+}  // namespace anear::python

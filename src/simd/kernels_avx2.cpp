@@ -1,0 +1,9 @@
+// The kernels of ISA "avx2": compiled with its flags, holding nothing else
+// (tools/cmake/AnearTargets.cmake).
+#include "anear/simd/kernels.hpp"
+#include "anear/simd/kernels.inl"
+
+namespace anear::detail {
+extern const Kernels kKernels_avx2;
+constinit const Kernels kKernels_avx2 = ANEAR_KERNEL_NAMESPACE::kTable;
+}  // namespace anear::detail

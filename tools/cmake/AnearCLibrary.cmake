@@ -1,0 +1,19 @@
+# libanear.so: the C library. It carries anear's code inside and exports the C functions alone.
+
+anear_glob(c_sources bindings/c/src/*.cpp)
+add_library(anear_c SHARED ${c_sources})
+add_library(anear::c ALIAS anear_c)
+set(exports "${PROJECT_SOURCE_DIR}/bindings/c/exports.map")
+set_target_properties(anear_c PROPERTIES
+  EXPORT_NAME c OUTPUT_NAME anear VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+  LINK_DEPENDS "${exports}")
+anear_own_target(anear_c)
+target_link_libraries(anear_c PRIVATE anear::anear)
+target_sources(anear_c PUBLIC
+  FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/bindings/c/include"
+  FILES "${PROJECT_SOURCE_DIR}/bindings/c/include/anear.h")
+target_link_options(anear_c PRIVATE
+  "LINKER:--version-script=${exports}" LINKER:--exclude-libs,ALL)
+if(NOT ANEAR_SANITIZE)
+  target_link_options(anear_c PRIVATE LINKER:--no-undefined)
+endif()
