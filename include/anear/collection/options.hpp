@@ -11,7 +11,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
-#include "anear/filter/value.hpp"
+#include "anear/core/value.hpp"
 #include "anear/index/options.hpp"
 
 namespace anear {

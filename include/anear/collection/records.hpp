@@ -14,7 +14,7 @@
 
 #include "anear/core/matrix_view.hpp"
 #include "anear/core/types.hpp"
-#include "anear/filter/value.hpp"
+#include "anear/core/value.hpp"
 
 namespace anear {
 

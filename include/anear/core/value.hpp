@@ -1,8 +1,11 @@
 // Typed values of fields, and the types a schema declares. Missing, null and value are three states
-// (design §6).
+// (docs/ARCHITECTURE.md). They stand in core because filter compares them and storage keeps them.
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <variant>
@@ -60,8 +63,24 @@ using Field = std::pair<std::string, Value>;
 using Fields = std::vector<Field>;
 
 /// The type of a stored value; kAny for missing and null.
-FieldType type_of(const Value& value) noexcept;
+inline FieldType type_of(const Value& value) noexcept {
+  constexpr FieldType kTypes[] = {
+      FieldType::kAny,         FieldType::kAny,        FieldType::kBool,
+      FieldType::kInt64,       FieldType::kFloat64,    FieldType::kString,
+      FieldType::kTimestamp,   FieldType::kBoolList,   FieldType::kInt64List,
+      FieldType::kFloat64List, FieldType::kStringList, FieldType::kTimestampList,
+      FieldType::kJson};
+  static_assert(std::size(kTypes) == std::variant_size_v<Value>);
+  return kTypes[value.index()];
+}
+
 /// "int64", "string list", … as it stands in error messages and schemas. Static storage.
-const char* name_of(FieldType type) noexcept;
+inline const char* name_of(FieldType type) noexcept {
+  constexpr const char* kNames[] = {
+      "any",       "bool",       "int64",        "float64",     "string",         "timestamp",
+      "bool list", "int64 list", "float64 list", "string list", "timestamp list", "json"};
+  const auto number = static_cast<std::size_t>(type);
+  return number < std::size(kNames) ? kNames[number] : "unknown";
+}
 
 }  // namespace anear
