@@ -76,9 +76,9 @@ inline FieldType type_of(const Value& value) noexcept {
 
 /// "int64", "string list", … as it stands in error messages and schemas. Static storage.
 inline const char* name_of(FieldType type) noexcept {
-  constexpr const char* kNames[] = {
-      "any",       "bool",       "int64",        "float64",     "string",         "timestamp",
-      "bool list", "int64 list", "float64 list", "string list", "timestamp list", "json"};
+  constexpr const char* kNames[] = {"any",          "bool",        "int64",          "float64",
+                                    "string",       "timestamp",   "bool list",      "int64 list",
+                                    "float64 list", "string list", "timestamp list", "json"};
   const auto number = static_cast<std::size_t>(type);
   return number < std::size(kNames) ? kNames[number] : "unknown";
 }

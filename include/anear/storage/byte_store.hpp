@@ -112,7 +112,8 @@ class ByteStore {
   virtual ~ByteStore() = default;
 
   /// Applies `batch` atomically. `sync`: returns after it reached the disk. kOutcomeUnknown when
-  /// the log append or sync failed.
+  /// the log append or sync failed, kNoSpace when the append did for want of space (the batch is
+  /// not there then). After any failure every later write is refused with kReadOnly and the reason.
   virtual Status write(const WriteBatch& batch, bool sync) = 0;
   /// Makes everything written so far durable.
   virtual Status sync() = 0;
@@ -127,13 +128,17 @@ class ByteStore {
   virtual std::unique_ptr<ByteIterator> iterate(KeyRange range,
                                                 const ByteSnapshot* snapshot) const = 0;
   virtual SnapshotPointer snapshot() const = 0;
-  /// Reads every byte at rest against its checksum.
+  /// Reads every byte at rest against its checksum. Slow.
   virtual Status verify() const = 0;
+  /// What the database complained about since it was opened, for the recovery report ("dropping 22
+  /// bytes; Corruption: …"). The first 64 lines.
+  virtual std::vector<std::string> warnings() const = 0;
   /// Bytes of the store's files, for statistics.
   virtual std::uint64_t bytes_on_disk() const = 0;
   /// Bytes that RocksDB (or the maps) hold in memory, for statistics.
   virtual std::uint64_t bytes_in_memory() const = 0;
-  /// Flushes what is needed for a fast next open and closes. Every later call returns kClosed.
+  /// Flushes what is needed for a fast next open and closes. Every later call returns kClosed;
+  /// snapshots and iterators that are still held stay readable.
   virtual Status close() = 0;
 };
 

@@ -1,0 +1,62 @@
+// The last sequence that is known to be on the disk, kept beside RocksDB: an open that recovers
+// less has lost acknowledged writes, and can tell (RocksDB by itself cannot).
+//
+//   MARK, 8,192 bytes: one mark at 0, one at 4,096, written in turn, so that a torn write leaves
+//   the other. A mark is 64 bytes, little-endian: | "ANEARMRK" | format u32 | clean u32 | sequence
+//   u64 | store id 16 | zero 16 | XXH3-64 u64 |
+//
+// A mark is written after a synced commit and not synced itself: after a killed process it is
+// exact, after power loss a lower bound. It never names a sequence that was not synced.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "anear/core/error.hpp"
+#include "anear/core/types.hpp"
+#include "anear/storage/file_system.hpp"
+#include "anear/storage/store_directory.hpp"
+
+namespace anear::storage {
+
+class HighWaterMark {
+ public:
+  /// What the two places held when the file was opened.
+  struct Reading {
+    Sequence sequence = 0;         ///< The highest valid mark.
+    bool clean = false;            ///< The store was closed properly after that mark.
+    std::uint32_t unreadable = 0;  ///< Places that hold no valid mark (0 or 1): a torn write.
+  };
+
+  /// Makes the file with marks of sequence 0; durable on return but for its name in `directory`.
+  static Status create(FileSystem& files, const std::string& directory, const StoreId& id);
+  /// Reads both marks without changing them. kCorruption: missing, cut short, no valid mark, or a
+  /// mark of another store (kForeignFile); kUnsupportedFormat: of a newer format.
+  static Result<Reading> read(FileSystem& files, const std::string& directory, const StoreId& id);
+  /// Reads, and keeps the file open for marks.
+  static Result<HighWaterMark> open(FileSystem& files, const std::string& directory,
+                                    const StoreId& id);
+
+  const Reading& reading() const noexcept { return reading_; }
+  /// Says that everything up to `synced` is on the disk. One 64-byte write, no sync.
+  Status write(Sequence synced);
+  /// The same, for a store that closes now; synced.
+  Status write_clean(Sequence synced);
+  /// Makes the last mark survive power loss.
+  Status sync();
+
+ private:
+  HighWaterMark(std::unique_ptr<File> file, const StoreId& id) noexcept
+      : file_(std::move(file)), id_(id) {}
+  Status write_mark(Sequence sequence, std::uint32_t clean);
+
+  std::unique_ptr<File> file_;
+  StoreId id_{};
+  Reading reading_;
+  std::uint64_t next_place_ = 0;
+};
+
+}  // namespace anear::storage

@@ -1,0 +1,73 @@
+// Image files: named, fixed-stride byte sections that are written once, checked and mapped back.
+// What the sections mean is not known here.
+//
+//   0      header, 4,096 bytes: "ANEARIMG", format, kind, store id, sequence, lengths, XXH3-64 of
+//   all
+//          that stands before it in its last 8 bytes
+//   4,096  the sections, each from a multiple of 64 on, zeros between
+//   …      the section table (FlatBuffers, sections.fbs): names, strides, counts, offsets, and the
+//          XXH3-64 of every 64 KiB block of the bytes above
+//
+// Invariants: (1) a named image file is never changed; a new one gets a new name. (2) Every byte of
+// the file is under a checksum. (3) Nothing read is used before its checksum was.
+//
+// Threads: plain functions; an Image is shared by its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "anear/core/types.hpp"
+#include "anear/storage/file_system.hpp"
+#include "anear/storage/store_directory.hpp"
+
+namespace anear::storage {
+
+/// One section on its way out: `pieces` are borrowed and hold stride · count bytes in all.
+struct ImageSectionOut {
+  std::string name;  ///< 1 to 64 bytes of [a-z0-9_./]; each once.
+  std::uint64_t stride = 1;
+  std::uint64_t count = 0;
+  std::vector<std::span<const std::byte>> pieces;
+};
+
+/// One section on its way in: contiguous, 64-byte aligned, private and writable.
+struct ImageSectionIn {
+  std::string name;
+  std::uint64_t stride = 1;
+  std::uint64_t count = 0;
+  std::span<std::byte> bytes;
+};
+
+/// What the image is of. `kind` is the caller's number (which sort of index, which layout).
+struct ImageHeader {
+  StoreId store{};
+  Sequence sequence = 0;  ///< Commits up to here are in the image.
+  std::uint32_t kind = 0;
+};
+
+struct Image {
+  ImageHeader header;
+  std::vector<ImageSectionIn> sections;
+  std::uint64_t bytes = 0;      ///< Of the file.
+  std::shared_ptr<void> owner;  ///< Keeps the sections' bytes valid.
+};
+
+/// Writes `directory`/`name` by a temporary name, synced and renamed; durable on return. On failure
+/// no file of that name was made. kAlreadyExists when there is one. Returns the file's bytes.
+Result<std::uint64_t> write_image(FileSystem& files, const std::string& directory,
+                                  const std::string& name, const ImageHeader& header,
+                                  std::span<const ImageSectionOut> sections);
+
+/// Maps an image and checks all of it before it returns: reads every byte once. kNotFound,
+/// kUnsupportedFormat (kForeignFile, kNewerFormat), kCorruption (kTruncated, kChecksum,
+/// kForeignFile for an image of another store) with the file and, in Error::position, the offset.
+Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
+                         const StoreId& store);
+
+}  // namespace anear::storage

@@ -1,0 +1,48 @@
+// One writing process for a store: an OFD lock on the file LOCK, in which the holder says who it
+// is.
+//
+// The kernel's lock alone decides; the text is only for the message, so a killed holder leaves
+// nothing that would have to be cleaned. RocksDB's own lock is not used: it is dropped when any
+// descriptor of its file is closed (docs/adr).
+//
+// Threads: values, without shared state.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "anear/core/error.hpp"
+#include "anear/storage/file_system.hpp"
+
+namespace anear::storage {
+
+/// Remembers the process it was made in.
+class ProcessGuard {
+ public:
+  ProcessGuard() noexcept;
+  /// Whether this is a forked child of that process. About 50 ns.
+  bool in_forked_child() const noexcept;
+  /// kForked in a forked child.
+  Status check() const;
+
+ private:
+  std::int64_t process_;
+};
+
+/// The lock on a store, held until destroyed.
+class StoreLock {
+ public:
+  /// kLocked at once when another process (or another Store of this one) writes to the store: the
+  /// message names the holder's pid, host and start time and says what to do.
+  static Result<StoreLock> acquire(FileSystem& files, const std::string& directory);
+
+  const ProcessGuard& process() const noexcept { return process_; }
+
+ private:
+  explicit StoreLock(std::unique_ptr<File> file) noexcept : file_(std::move(file)) {}
+  std::unique_ptr<File> file_;
+  ProcessGuard process_;
+};
+
+}  // namespace anear::storage
