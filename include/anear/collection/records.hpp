@@ -15,6 +15,7 @@
 #include "anear/core/matrix_view.hpp"
 #include "anear/core/types.hpp"
 #include "anear/core/value.hpp"
+#include "anear/filter/parameter.hpp"
 
 namespace anear {
 
@@ -45,13 +46,7 @@ struct RecordBatch {
   std::span<const Sequence> expected{};
 };
 
-/// A parameter of a filter: `$name` in its text.
-struct Parameter {
-  std::string name;
-  Value value;
-};
-
-/// A filter as text with parameters (docs/ARCHITECTURE.md, "Filters"). Empty text: every record.
+/// A filter as text (filter/parser.hpp) with parameters. Empty text: every record.
 struct FilterText {
   std::string text;
   std::vector<Parameter> parameters;

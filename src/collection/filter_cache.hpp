@@ -1,0 +1,68 @@
+// Sets of slots that parts of filters were resolved to, kept for as long as no commit touches their
+// field: what makes a repeated filter cheap. Nothing about vectors or queries is kept.
+//
+// Invariant: an entry made from a view of sequence s answers a view of sequence v when s = v, or
+// when the newest commit that touched the field is at or before both. The commit leader therefore
+// calls touch() before a view of that commit can exist.
+//
+// Threads: every function may be called from any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "anear/core/slot_set.hpp"
+#include "anear/core/types.hpp"
+
+namespace anear {
+
+class FilterCache {
+ public:
+  /// Keeps at most about `bytes_max`; what was not asked for longest goes first.
+  explicit FilterCache(std::size_t bytes_max = std::size_t{64} << 20) noexcept;
+
+  /// Which set: `text` is the canonical text of one predicate on `field`.
+  struct Name {
+    std::uint32_t collection;
+    std::string_view field;
+    std::string_view text;
+  };
+
+  /// The set of `name` as a view of `sequence` sees it, or null. It may hold slots that are no
+  /// longer live.
+  std::shared_ptr<const SlotSet> find(const Name& name, Sequence sequence);
+  /// Keeps `slots`, read from a view of `sequence`. Sets too large for the budget are not kept.
+  void keep(const Name& name, Sequence sequence, std::shared_ptr<const SlotSet> slots);
+  /// The commit `sequence` changes who has which value of `field`.
+  void touch(std::uint32_t collection, std::string_view field, Sequence sequence);
+  /// Forgets a dropped collection.
+  void forget(std::uint32_t collection);
+
+  std::size_t bytes() const;
+
+ private:
+  struct Entry {
+    Sequence sequence = 0;
+    std::uint64_t used = 0;
+    std::size_t bytes = 0;
+    std::string field_key;
+    std::shared_ptr<const SlotSet> slots;
+  };
+
+  void make_room(std::size_t bytes);
+  void drop(std::unordered_map<std::string, Entry>::iterator entry);
+
+  const std::size_t bytes_max_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Entry> entries_;
+  std::unordered_map<std::string, Sequence> touched_;
+  std::size_t bytes_ = 0;
+  std::uint64_t clock_ = 0;
+};
+
+}  // namespace anear
