@@ -41,7 +41,8 @@ class HighWaterMark {
                                     const StoreId& id);
 
   const Reading& reading() const noexcept { return reading_; }
-  /// Says that everything up to `synced` is on the disk. One 64-byte write, no sync.
+  /// Says that everything up to `synced` is on the disk, and that the store is open. One 64-byte
+  /// write, no sync. A store that is opened for writing says it once before its first commit.
   Status write(Sequence synced);
   /// The same, for a store that closes now; synced.
   Status write_clean(Sequence synced);

@@ -1,0 +1,49 @@
+// What is built from the operations of a FileSystem.
+#include "anear/storage/file_system.hpp"
+
+namespace anear::storage {
+
+Result<std::string> read_file(FileSystem& files, const std::string& path, std::size_t bytes_max) {
+  auto file = files.open(path, OpenMode::kRead);
+  if (!file) return std::move(file).error();
+  const auto size = (*file)->size();
+  if (!size) return size.error();
+  if (*size > bytes_max) {
+    return Error{ErrorCode::kLimitExceeded, "'" + path + "' has " + std::to_string(*size) +
+                                                " bytes; at most " + std::to_string(bytes_max) +
+                                                " are read"};
+  }
+  std::string text(*size, '\0');
+  const auto got = (*file)->read_at(0, std::as_writable_bytes(std::span(text)));
+  if (!got) return got.error();
+  text.resize(*got);
+  return text;
+}
+
+namespace {
+
+Status write_synced(FileSystem& files, const std::string& path, std::string_view bytes) {
+  auto file = files.open(path, OpenMode::kCreateOrTruncate);
+  if (!file) return std::move(file).error();
+  if (Status done = (*file)->append(std::as_bytes(std::span(bytes))); !done) return done;
+  if (Status done = (*file)->sync(); !done) return done;
+  return (*file)->close();
+}
+
+}  // namespace
+
+Status install_file(FileSystem& files, const std::string& directory, const std::string& name,
+                    std::string_view bytes) {
+  const std::string path = directory + "/" + name;
+  const std::string unfinished = path + ".tmp";
+  Status done = write_synced(files, unfinished, bytes);
+  if (done) done = files.rename({.from = unfinished, .to = path});
+  if (!done) {
+    // The first error is the one to tell; a file left behind is replaced by the next try.
+    (void)files.remove(unfinished);
+    return done;
+  }
+  return files.sync_directory(directory);
+}
+
+}  // namespace anear::storage
