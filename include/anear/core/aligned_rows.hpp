@@ -1,0 +1,176 @@
+// Growable rows of one fixed stride that never move: the storage of codes, rows and links of an
+// index.
+//
+//   row i → chunk_[i >> shift] + (i & mask) · stride         a chunk: a power of two of rows, about
+//   2 MiB, 64-byte aligned
+//
+// Invariants
+//   (1) A row keeps its address from append to destruction: a reader may hold it while others
+//   append. (2) The table of chunks has its final size from the start (capacity for kRowsMax rows),
+//   so it never moves either. (3) Rows that were adopted from a mapped image are used in place;
+//   `owner` keeps the mapping alive.
+//
+// Threads: one writer calls grow_to(); any number of readers use row(i) for an i that was published
+// to them after the growth (by a release store of the writer, such as a link that leads to i).
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "anear/core/assert.hpp"
+
+namespace anear {
+
+class AlignedRows {
+ public:
+  static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t kChunkBytes = std::size_t{2} << 20;
+  static constexpr std::uint64_t kRowsMax = std::uint64_t{1} << 32;
+
+  /// `stride`: bytes of one row, at least 1. Rows are as aligned as the stride allows; a multiple
+  /// of 64 aligns each one.
+  explicit AlignedRows(std::size_t stride = 1) : stride_(stride) {
+    ANEAR_ASSERT(stride > 0);
+    while ((std::size_t{2} << shift_) * stride <= kChunkBytes) ++shift_;
+  }
+  AlignedRows(AlignedRows&& other) noexcept { swap(other); }
+  AlignedRows& operator=(AlignedRows&& other) noexcept {
+    AlignedRows moved(std::move(other));
+    swap(moved);
+    return *this;
+  }
+  AlignedRows(const AlignedRows&) = delete;
+  AlignedRows& operator=(const AlignedRows&) = delete;
+  ~AlignedRows() = default;
+
+  std::byte* row(std::size_t index) noexcept {
+    return table_[index >> shift_].load(std::memory_order_acquire) + (index & mask()) * stride_;
+  }
+  const std::byte* row(std::size_t index) const noexcept {
+    return table_[index >> shift_].load(std::memory_order_acquire) + (index & mask()) * stride_;
+  }
+  std::size_t stride() const noexcept { return stride_; }
+  /// Rows that have memory.
+  std::size_t capacity() const noexcept { return chunks_ << shift_; }
+  /// Bytes of memory held, adopted ones included.
+  std::size_t bytes() const noexcept { return capacity() * stride_; }
+
+  /// Makes room for `rows` rows, zeroed. std::bad_alloc leaves everything as it was.
+  void grow_to(std::size_t rows) {
+    if (rows <= capacity()) return;
+    const std::size_t wanted = (rows + mask()) >> shift_;
+    if (wanted > tables_) grow_table(wanted);
+    own_.reserve(wanted);
+    while (chunks_ < wanted) {
+      own_.push_back(allocate_chunk());
+      table_[chunks_].store(own_.back().get(), std::memory_order_release);
+      ++chunks_;
+    }
+  }
+
+  /// Takes over `rows` rows that stand at `bytes`, 64-byte aligned and writable, kept alive by
+  /// `owner`. Whole chunks are used in place, a last partial one is copied. Only on an empty
+  /// AlignedRows.
+  void adopt(std::span<std::byte> bytes, std::size_t rows, std::shared_ptr<void> owner) {
+    ANEAR_ASSERT(chunks_ == 0 && bytes.size() >= rows * stride_);
+    const std::size_t whole = rows >> shift_;
+    const std::size_t chunk_bytes = (std::size_t{1} << shift_) * stride_;
+    if (whole > tables_) grow_table(whole + 1);
+    for (; chunks_ < whole; ++chunks_) {
+      own_.emplace_back(nullptr, Free{});
+      table_[chunks_].store(bytes.data() + chunks_ * chunk_bytes, std::memory_order_release);
+    }
+    owner_ = std::move(owner);
+    const std::size_t rest = rows - (whole << shift_);
+    if (rest == 0) return;
+    grow_to(rows);
+    std::memcpy(row(whole << shift_), bytes.data() + whole * chunk_bytes, rest * stride_);
+  }
+
+  /// The bytes of the first `rows` rows, piece by piece.
+  std::vector<std::span<const std::byte>> pieces(std::size_t rows) const {
+    std::vector<std::span<const std::byte>> pieces;
+    for (std::size_t first = 0; first < rows; first += mask() + 1) {
+      const std::size_t count = std::min(rows - first, mask() + 1);
+      pieces.emplace_back(row(first), count * stride_);
+    }
+    return pieces;
+  }
+
+ private:
+  // calloc: the system hands out zeroed pages when they are first touched, so that a small index
+  // costs little memory.
+  struct Free {
+    std::byte* start = nullptr;
+    void operator()(std::byte*) const noexcept { std::free(start); }
+  };
+  using Chunk = std::unique_ptr<std::byte[], Free>;
+
+  std::size_t mask() const noexcept { return (std::size_t{1} << shift_) - 1; }
+
+  Chunk allocate_chunk() const {
+    const std::size_t bytes = (std::size_t{1} << shift_) * stride_;
+    auto* start = static_cast<std::byte*>(std::calloc(bytes + kAlignment, 1));
+    if (start == nullptr) throw std::bad_alloc();
+    const auto past = reinterpret_cast<std::uintptr_t>(start) % kAlignment;
+    return Chunk(start + (past == 0 ? 0 : kAlignment - past), Free{start});
+  }
+
+  // The table is a list of pointers that readers follow without a lock. A grown copy is published
+  // whole and the old one is kept: together they are never larger than twice the last.
+  void grow_table(std::size_t wanted) {
+    const std::size_t size = std::max<std::size_t>({wanted, tables_ * 2, 16});
+    auto grown = std::make_unique<std::atomic<std::byte*>[]>(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      grown[i].store(i < chunks_ ? table_[i].load(std::memory_order_relaxed) : nullptr,
+                     std::memory_order_relaxed);
+    }
+    retired_.push_back(std::move(grown));
+    table_.store(retired_.back().get());
+    tables_ = size;
+  }
+
+  // An atomic pointer that reads as the array it points to.
+  struct Table {
+    std::atomic<std::atomic<std::byte*>*> first{nullptr};
+    std::atomic<std::byte*>& operator[](std::size_t index) const noexcept {
+      return first.load(std::memory_order_acquire)[index];
+    }
+    void store(std::atomic<std::byte*>* table) noexcept {
+      first.store(table, std::memory_order_release);
+    }
+  };
+
+  void swap(AlignedRows& other) noexcept {
+    std::swap(stride_, other.stride_);
+    std::swap(shift_, other.shift_);
+    std::swap(chunks_, other.chunks_);
+    std::swap(tables_, other.tables_);
+    std::swap(own_, other.own_);
+    std::swap(retired_, other.retired_);
+    std::swap(owner_, other.owner_);
+    std::atomic<std::byte*>* mine = table_.first.load(std::memory_order_relaxed);
+    table_.store(other.table_.first.load(std::memory_order_relaxed));
+    other.table_.store(mine);
+  }
+
+  std::size_t stride_ = 1;
+  std::size_t shift_ = 0;
+  std::size_t chunks_ = 0;
+  std::size_t tables_ = 0;
+  Table table_;
+  std::vector<Chunk> own_;
+  std::vector<std::unique_ptr<std::atomic<std::byte*>[]>> retired_;
+  std::shared_ptr<void> owner_;
+};
+
+}  // namespace anear

@@ -1,0 +1,261 @@
+// The links of an HNSW graph, and nothing else: no vectors, no distances.
+//
+//   level 0, one fixed-size block a position:   | count | link 0 | link 1 | … | link 2M-1 |
+//   level ≥ 1, only for tall positions:         | count | link 0 | … | link M-1 |   × height, one
+//   after another
+//
+// Invariants
+//   (1) A link always leads to a position that has been written: it is stored after it, by a
+//   release store. (2) Readers take no lock. While a block is pruned they may see some links of
+//   before and some of after: each of them is valid. (3) If a position is linked on level L it is
+//   linked on every level below L. (4) Links need not be symmetric: pruning one end does not touch
+//   the other.
+//
+// Threads: any number of readers beside writers that hold the lock of the one position they change;
+// locks are never nested.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "anear/core/aligned_rows.hpp"
+#include "anear/core/error.hpp"
+#include "anear/core/random.hpp"
+#include "anear/core/types.hpp"
+#include "anear/index/sections.hpp"
+
+namespace anear {
+
+using Level = std::uint32_t;
+
+class HnswGraph {
+ public:
+  static constexpr Level kLevelMax = 31;
+
+  /// `links_max`: M. Levels are drawn from `seed` and the position alone.
+  HnswGraph(std::uint32_t links_max, std::uint64_t seed)
+      : links_max_(links_max),
+        seed_(seed),
+        base_(sizeof(std::uint32_t) * (1 + 2 * std::size_t{links_max})),
+        upper_(sizeof(std::uint32_t) * (1 + std::size_t{links_max})),
+        heads_(sizeof(Head)),
+        locks_(std::make_unique<Locks>()) {}
+  HnswGraph(HnswGraph&& other) noexcept
+      : links_max_(other.links_max_),
+        seed_(other.seed_),
+        base_(std::move(other.base_)),
+        upper_(std::move(other.upper_)),
+        heads_(std::move(other.heads_)),
+        upper_blocks_(other.upper_blocks_),
+        entry_(other.entry_.load()),
+        locks_(std::move(other.locks_)) {}
+  HnswGraph& operator=(HnswGraph&& other) noexcept {
+    links_max_ = other.links_max_;
+    seed_ = other.seed_;
+    base_ = std::move(other.base_);
+    upper_ = std::move(other.upper_);
+    heads_ = std::move(other.heads_);
+    upper_blocks_ = other.upper_blocks_;
+    entry_.store(other.entry_.load());
+    locks_ = std::move(other.locks_);
+    return *this;
+  }
+
+  /// Where a walk starts, and the highest level there is. kNoPosition: the graph is empty.
+  struct Entry {
+    Position position = kNoPosition;
+    Level level = 0;
+  };
+  Entry entry() const noexcept {
+    const std::uint64_t packed = entry_.load(std::memory_order_acquire);
+    return {static_cast<Position>(packed), static_cast<Level>(packed >> 32)};
+  }
+
+  std::uint32_t links_max(Level level) const noexcept {
+    return level == 0 ? 2 * links_max_ : links_max_;
+  }
+  Level level(Position position) const noexcept { return head(position).height; }
+  std::size_t bytes(std::size_t positions) const noexcept {
+    return positions * (base_.stride() + heads_.stride()) + upper_blocks_ * upper_.stride();
+  }
+
+  /// Geometric with mean 1 / ln M (Malkov & Yashunin, section 4.1), a function of seed and
+  /// position.
+  Level draw_level(Position position) const noexcept {
+    const double uniform = 1.0 - Random(seed_ + position).uniform();
+    const double drawn = -std::log(uniform) / std::log(static_cast<double>(links_max_));
+    return static_cast<Level>(std::min(drawn, static_cast<double>(kLevelMax)));
+  }
+
+  /// Makes room for positions [first, end) and draws their levels; not visible until something
+  /// links to them. One writer.
+  void reserve(Position first, Position end) {
+    base_.grow_to(end);
+    heads_.grow_to(end);
+    std::size_t blocks = upper_blocks_;
+    for (Position at = first; at < end; ++at) {
+      const Head drawn{static_cast<std::uint32_t>(blocks), draw_level(at)};
+      blocks += drawn.height;
+      head(at) = drawn;
+    }
+    upper_.grow_to(blocks);
+    upper_blocks_ = blocks;
+  }
+
+  /// Copies the links of `position` on `level` into `out` (room for links_max(level)), returns how
+  /// many.
+  std::size_t links(Position position, Level level, Position* out) const noexcept {
+    std::uint32_t* block = block_of(position, level);
+    const std::uint32_t count = std::min(load(block[0]), links_max(level));
+    for (std::uint32_t i = 0; i < count; ++i) out[i] = load(block[1 + i]);
+    return count;
+  }
+  void prefetch(Position position) const noexcept {
+    const std::byte* block = base_.row(position);
+    for (std::size_t line = 0; line < base_.stride(); line += 64)
+      __builtin_prefetch(block + line, 0, 3);
+  }
+
+  /// Replaces the links. The caller holds the position's lock, or is alone.
+  void set_links(Position position, Level level, std::span<const Position> links) noexcept {
+    std::uint32_t* block = block_of(position, level);
+    for (std::size_t i = 0; i < links.size(); ++i) store(block[1 + i], links[i]);
+    store(block[0], static_cast<std::uint32_t>(links.size()));
+  }
+  /// Adds one link; false when the block is full. The caller holds the lock.
+  bool add_link(Position position, Level level, Position link) noexcept {
+    std::uint32_t* block = block_of(position, level);
+    const std::uint32_t count = load(block[0]);
+    if (count >= links_max(level)) return false;
+    store(block[1 + count], link);
+    store(block[0], count + 1);
+    return true;
+  }
+
+  /// Makes `position` the entry if it is taller than the present one.
+  void raise_entry(Position position, Level level) noexcept {
+    const std::uint64_t packed = std::uint64_t{level} << 32 | position;
+    std::uint64_t present = entry_.load(std::memory_order_acquire);
+    while (static_cast<Position>(present) == kNoPosition ||
+           static_cast<Level>(present >> 32) < level) {
+      if (entry_.compare_exchange_weak(present, packed, std::memory_order_acq_rel)) return;
+    }
+  }
+
+  /// Holds the lock of one position while it lives. Positions share locks: never hold two.
+  class Lock {
+   public:
+    Lock(HnswGraph& graph, Position position) noexcept : flag_((*graph.locks_)[position % kLocks]) {
+      while (flag_.test_and_set(std::memory_order_acquire))
+        flag_.wait(true, std::memory_order_relaxed);
+    }
+    ~Lock() {
+      flag_.clear(std::memory_order_release);
+      flag_.notify_one();
+    }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    std::atomic_flag& flag_;
+  };
+
+  void add_sections(std::size_t positions, std::vector<SectionOut>& sections) const {
+    sections.push_back({"links", base_.stride(), positions, base_.pieces(positions)});
+    sections.push_back(
+        {"upper_links", upper_.stride(), upper_blocks_, upper_.pieces(upper_blocks_)});
+    sections.push_back({"heads", heads_.stride(), positions, heads_.pieces(positions)});
+  }
+
+  /// Takes over what add_sections() wrote. Every link, count, height and the entry are checked
+  /// against `positions`.
+  Status attach(const SectionSet& set, std::size_t positions, Entry entry) {
+    const auto links = set.find("links", base_.stride());
+    const auto upper = set.find("upper_links", upper_.stride());
+    const auto heads = set.find("heads", heads_.stride());
+    if (!links) return links.error();
+    if (!upper) return upper.error();
+    if (!heads) return heads.error();
+    if (links->count != positions || heads->count != positions)
+      return damaged("another number of blocks than positions");
+    base_.adopt(links->bytes, positions, set.owner);
+    upper_.adopt(upper->bytes, static_cast<std::size_t>(upper->count), set.owner);
+    heads_.adopt(heads->bytes, positions, set.owner);
+    upper_blocks_ = static_cast<std::size_t>(upper->count);
+    if (positions == 0) return {};
+    if (Status status = check(positions, entry); !status) return status;
+    entry_.store(std::uint64_t{entry.level} << 32 | entry.position);
+    return {};
+  }
+
+ private:
+  struct Head {
+    std::uint32_t first_block = 0;
+    Level height = 0;
+  };
+  static constexpr std::size_t kLocks = 4096;
+  using Locks = std::array<std::atomic_flag, kLocks>;
+
+  static Status damaged(const std::string& what) {
+    return Error{ErrorCode::kCorruption, "index image: the graph has " + what};
+  }
+
+  Status check(std::size_t positions, Entry entry) const {
+    for (Position at = 0; at < positions; ++at) {
+      const Head tower = head(at);
+      if (tower.height > kLevelMax ||
+          std::size_t{tower.first_block} + tower.height > upper_blocks_) {
+        return damaged("a tower outside of the upper levels at position " + std::to_string(at));
+      }
+      for (Level level = 0; level <= tower.height; ++level) {
+        const std::uint32_t* block = block_of(at, level);
+        if (block[0] > links_max(level))
+          return damaged("too many links at position " + std::to_string(at));
+        for (std::uint32_t i = 1; i <= block[0]; ++i) {
+          if (block[i] >= positions || head(block[i]).height < level) {
+            return damaged("a link that leads nowhere at position " + std::to_string(at));
+          }
+        }
+      }
+    }
+    if (entry.position >= positions || head(entry.position).height != entry.level)
+      return damaged("no valid entry point");
+    return {};
+  }
+
+  static std::uint32_t load(std::uint32_t& word) noexcept {
+    return std::atomic_ref<std::uint32_t>(word).load(std::memory_order_acquire);
+  }
+  static void store(std::uint32_t& word, std::uint32_t value) noexcept {
+    std::atomic_ref<std::uint32_t>(word).store(value, std::memory_order_release);
+  }
+  Head& head(Position position) noexcept { return *reinterpret_cast<Head*>(heads_.row(position)); }
+  const Head& head(Position position) const noexcept {
+    return *reinterpret_cast<const Head*>(heads_.row(position));
+  }
+  std::uint32_t* block_of(Position position, Level level) const noexcept {
+    const std::byte* block = level == 0
+                                 ? base_.row(position)
+                                 : upper_.row(std::size_t{head(position).first_block} + level - 1);
+    return reinterpret_cast<std::uint32_t*>(const_cast<std::byte*>(block));
+  }
+
+  std::uint32_t links_max_;
+  std::uint64_t seed_;
+  AlignedRows base_;
+  AlignedRows upper_;
+  AlignedRows heads_;
+  std::size_t upper_blocks_ = 0;
+  std::atomic<std::uint64_t> entry_{kNoPosition};
+  std::unique_ptr<Locks> locks_;
+};
+
+}  // namespace anear

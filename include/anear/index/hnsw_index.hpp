@@ -1,0 +1,582 @@
+// A graph index: insert() and search() as Malkov & Yashunin state them (arXiv 1603.09320). START
+// HERE for the graph.
+//
+// Walks read codes; what they find is re-ranked on rows, so that distances are exact. Layout of
+// links: hnsw_graph.hpp; of rows and codes: vector_table.hpp.
+//
+// Threads: searches take no locks and run beside insert(), mark_deleted() and calibrate(). insert()
+// calls are serialised; one call may use several threads. Deterministic for a seed, an ISA and an
+// order of insertion when inserting on one thread.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anear/index/calibration.hpp"
+#include "anear/index/hnsw_graph.hpp"
+#include "anear/index/image_io.hpp"
+#include "anear/index/vector_table.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+class HnswIndex {
+ public:
+  static constexpr std::uint32_t kKind = 2;
+  using Options = HnswOptions;
+
+  /// kInvalidArgument: dimension, kinds, links_max outside of 2..512, ef_construction outside
+  /// of 1..100,000.
+  static Result<HnswIndex> create(std::size_t dimension, const HnswOptions& options);
+
+  /// Adds rows[i] under slots[i]. Fails without a change (but kCancelled: what was done stays);
+  /// Error::record names the offending row.
+  Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {});
+
+  /// The k nearest wanted slots with exact distances, nearest first; never fewer than k when there
+  /// are k.
+  Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
+                                       Scratch& scratch, SearchCost* cost = nullptr) const;
+
+  /// The same by comparing every wanted slot: the better plan when few are wanted.
+  Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
+                                           Scratch& scratch, SearchCost* cost = nullptr) const {
+    if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
+      return std::move(status).error();
+    return table_.nearest_of(query, options, scratch, cost);
+  }
+
+  /// The slot is not returned from now on; walks still pass through its position. False: it was not
+  /// here.
+  bool mark_deleted(Slot slot) noexcept { return table_.mark_deleted(slot); }
+  bool contains(Slot slot) const noexcept { return table_.contains(slot); }
+  std::size_t size() const noexcept { return table_.live(); }
+  std::size_t positions() const noexcept { return table_.size(); }
+  std::size_t dimension() const noexcept { return table_.dimension(); }
+  const HnswOptions& options() const noexcept { return options_; }
+  std::size_t bytes() const noexcept { return table_.bytes() + graph_.bytes(table_.size()); }
+  std::size_t row_bytes() const noexcept { return table_.has_codes() ? table_.row_bytes() : 0; }
+
+  /// Measures effort → recall on up to 128 own rows against exact answers. Costs about 128 exact
+  /// scans and 4,000 walks.
+  Status calibrate(const BuildOptions& build = {});
+  /// Whether a fifth of the rows changed since the last calibration.
+  bool needs_calibration() const;
+  /// ef for a recall target at k: calibrated, or a careful default. 0: no walk reached the target,
+  /// an exact scan is due.
+  std::size_t effort_for(float recall, std::size_t k) const;
+
+  /// Reachability of every live position from the entry point, for tests and verify: how many are
+  /// not. Walks the whole graph.
+  std::size_t unreachable() const;
+
+  std::vector<SectionOut> sections() const;
+  static Result<HnswIndex> attach(std::size_t dimension, const HnswOptions& options,
+                                  const SectionSet& set);
+  Status save(const std::string& path) const { return image_io::save(*this, path); }
+  static Result<HnswIndex> load(const std::string& path) { return image_io::load<HnswIndex>(path); }
+
+ private:
+  static constexpr std::uint32_t kExpanded = 0x80000000U;
+
+  struct State {
+    std::mutex writer;
+    mutable std::mutex calibrating;
+    Calibration calibration;
+  };
+  /// The fixed facts of an index beside its sections.
+  struct Meta {
+    std::uint32_t entry = kNoPosition;
+    std::uint32_t level = 0;
+    Calibration::Stored calibration;
+  };
+  /// How a beam search ends and what it may return.
+  struct Walk {
+    std::size_t ef = 0;
+    Level level = 0;
+    const Wanted* wanted = nullptr;
+    Position hidden = kNoPosition;  ///< Left out as if it were not there: its own row is the query
+                                    ///< of a calibration.
+    bool building = false;
+  };
+
+  HnswIndex(std::size_t dimension, const HnswOptions& options)
+      : options_(options),
+        table_(dimension, {options.metric, options.rows, options.codes}),
+        graph_(options.links_max, options.seed),
+        state_(std::make_unique<State>()) {}
+
+  void link(Position position, Scratch& scratch, std::vector<std::vector<Neighbor>>& chosen);
+  void connect(Position position, Level level, const std::vector<Neighbor>& chosen,
+               Scratch& scratch);
+  void choose_links(std::vector<Neighbor>& candidates, std::size_t most, Scratch& scratch) const;
+  Position greedy(const PreparedQuery& query, Position entry, Level level, Scratch& scratch,
+                  SearchCost* cost) const;
+  void beam_search(const PreparedQuery& query, Position entry, const Walk& walk, Scratch& scratch,
+                   SearchCost* cost) const;
+  /// Returns the first place in the pool that changed.
+  std::size_t expand(const PreparedQuery& query, Position position, const Walk& walk,
+                     Scratch& scratch, SearchCost* cost) const;
+  static std::size_t insert_sorted(std::vector<Neighbor>& pool, std::size_t capacity,
+                                   Neighbor neighbor);
+  void walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
+                     SearchCost* cost) const;
+  std::vector<Neighbor> walk_codes(VectorView query, std::size_t k, const Walk& walk,
+                                   Scratch& scratch, SearchCost* cost) const;
+  struct Sample {
+    Position position;
+    std::vector<float> truth;  ///< Distances of the true neighbours, ascending.
+  };
+  std::vector<Sample> draw_samples(const BuildOptions& build) const;
+  float measured_recall(const std::vector<Sample>& samples, std::size_t k, std::size_t ef,
+                        const BuildOptions& build) const;
+
+  HnswOptions options_;
+  VectorTable table_;
+  HnswGraph graph_;
+  std::unique_ptr<State> state_;
+  mutable Meta meta_;  ///< What sections() hands out; under State::calibrating.
+};
+
+inline Result<HnswIndex> HnswIndex::create(std::size_t dimension, const HnswOptions& options) {
+  if (Status status = check_dimension(dimension); !status) return std::move(status).error();
+  if (options.links_max < 2 || options.links_max > 512) {
+    return invalid_argument("links_max is " + std::to_string(options.links_max) +
+                            "; it must be between 2 and 512");
+  }
+  if (options.ef_construction < 1 || options.ef_construction > 100'000) {
+    return invalid_argument("ef_construction is " + std::to_string(options.ef_construction) +
+                            "; it must be between 1 and 100000");
+  }
+  if (options.rows > ScalarKind::kF16 || options.codes > ScalarKind::kI8 ||
+      options.metric > Metric::kCosine) {
+    return invalid_argument("rows are f32 or f16, codes f32, f16 or i8");
+  }
+  return HnswIndex(dimension, options);
+}
+
+// --- search
+// ----------------------------------------------------------------------------------------------------------------------
+
+inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
+                                                       const SearchOptions& options,
+                                                       Scratch& scratch, SearchCost* cost) const {
+  if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
+    return std::move(status).error();
+  const std::size_t effort =
+      options.effort != 0 ? options.effort : effort_for(options.recall, options.k);
+  const std::size_t reachable =
+      std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
+  if (effort == 0 || options.k >= reachable)
+    return table_.nearest_of(query, options, scratch, cost);
+
+  const Walk walk{.ef = std::max(effort, options.k), .wanted = options.wanted};
+  auto nearest = walk_codes(query, options.k, walk, scratch, cost);
+  // The walk may end in a region without wanted positions; a short answer is never served.
+  if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
+  return nearest;
+}
+
+inline std::vector<Neighbor> HnswIndex::walk_codes(VectorView query, std::size_t k,
+                                                   const Walk& walk, Scratch& scratch,
+                                                   SearchCost* cost) const {
+  table_.codes().prepare(query, scratch.code_query);
+  const std::size_t depth = table_.has_codes() ? std::max(2 * k, k + 10) : k;
+  scratch.found.reset(depth);
+  walk_from_top(scratch.code_query, walk, scratch, cost);
+  return table_.rerank(query, k, scratch.found.sorted(), scratch, cost);
+}
+
+// Algorithm 5: greedy on the upper levels, a beam on level 0.
+inline void HnswIndex::walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
+                                     SearchCost* cost) const {
+  const HnswGraph::Entry entry = graph_.entry();
+  if (entry.position == kNoPosition) return;
+  Position nearest = entry.position;
+  for (Level level = entry.level; level > 0; --level)
+    nearest = greedy(query, nearest, level, scratch, cost);
+  beam_search(query, nearest, walk, scratch, cost);
+}
+
+inline Position HnswIndex::greedy(const PreparedQuery& query, Position entry, Level level,
+                                  Scratch& scratch, SearchCost* cost) const {
+  const ScalarCodes& codes = table_.codes();
+  Position nearest = entry;
+  float distance = codes.distance(query, entry);
+  for (bool moved = true; moved;) {
+    moved = false;
+    scratch.positions.resize(graph_.links_max(level));
+    scratch.distances.resize(graph_.links_max(level));
+    const std::size_t count = graph_.links(nearest, level, scratch.positions.data());
+    codes.distances(query, scratch.positions.data(), count, scratch.distances.data());
+    if (cost != nullptr) cost->distances += count;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (scratch.distances[i] >= distance) continue;
+      distance = scratch.distances[i];
+      nearest = scratch.positions[i];
+      moved = true;
+    }
+  }
+  return nearest;
+}
+
+// Algorithm 2. The pool is one ascending array: its first unexpanded entry is the next candidate,
+// its end the worst result. Wanted positions are collected beside it, in scratch.found, from
+// everything that is compared.
+inline void HnswIndex::beam_search(const PreparedQuery& query, Position entry, const Walk& walk,
+                                   Scratch& scratch, SearchCost* cost) const {
+  std::vector<Neighbor>& pool = scratch.pool;
+  pool.clear();
+  scratch.visited.reset(table_.codes().storage().capacity());
+  scratch.visited.insert(entry);
+  if (walk.hidden != kNoPosition) scratch.visited.insert(walk.hidden);
+  const float distance = table_.codes().distance(query, entry);
+  pool.push_back({distance, entry});
+  if (!walk.building && entry != walk.hidden && table_.is_wanted(entry, walk.wanted))
+    scratch.found.push({distance, entry});
+  for (std::size_t next = 0; next < pool.size();) {
+    if ((pool[next].reference & kExpanded) != 0) {
+      ++next;
+      continue;
+    }
+    const Position position = pool[next].reference;
+    pool[next].reference |= kExpanded;
+    // What came in before the present place is nearer: it is the next.
+    next = std::min(next + 1, expand(query, position, walk, scratch, cost));
+  }
+}
+
+inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position position,
+                                     const Walk& walk, Scratch& scratch, SearchCost* cost) const {
+  const ScalarCodes& codes = table_.codes();
+  const std::uint32_t links_max = graph_.links_max(walk.level);
+  scratch.positions.resize(links_max);
+  scratch.distances.resize(links_max);
+  Position* links = scratch.positions.data();
+  const std::size_t count = graph_.links(position, walk.level, links);
+  for (std::size_t i = 0; i < count; ++i) scratch.visited.prefetch(links[i]);
+  std::size_t fresh = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (scratch.visited.insert(links[i])) links[fresh++] = links[i];
+  }
+  codes.distances(query, links, fresh, scratch.distances.data());
+  if (cost != nullptr) {
+    cost->distances += fresh;
+    ++cost->hops;
+  }
+  std::size_t first_changed = scratch.pool.size();
+  for (std::size_t i = 0; i < fresh; ++i) {
+    const float distance = scratch.distances[i];
+    const bool into_pool = scratch.pool.size() < walk.ef || distance < scratch.pool.back().distance;
+    if (into_pool) {
+      first_changed =
+          std::min(first_changed, insert_sorted(scratch.pool, walk.ef, {distance, links[i]}));
+      graph_.prefetch(links[i]);
+    }
+    if (!walk.building && distance < scratch.found.threshold() &&
+        table_.is_wanted(links[i], walk.wanted)) {
+      scratch.found.push({distance, links[i]});
+    }
+  }
+  return first_changed;
+}
+
+/// Inserts in ascending order, drops what is beyond `capacity`; returns the place.
+inline std::size_t HnswIndex::insert_sorted(std::vector<Neighbor>& pool, std::size_t capacity,
+                                            Neighbor neighbor) {
+  const auto place = std::upper_bound(
+      pool.begin(), pool.end(), neighbor,
+      [](const Neighbor& a, const Neighbor& b) { return a.distance < b.distance; });
+  const auto index = static_cast<std::size_t>(place - pool.begin());
+  if (pool.size() == capacity) pool.pop_back();
+  pool.insert(pool.begin() + static_cast<std::ptrdiff_t>(index), neighbor);
+  return index;
+}
+
+// --- insert
+// ----------------------------------------------------------------------------------------------------------------------
+
+inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
+                                const BuildOptions& build) {
+  const std::lock_guard<std::mutex> writer(state_->writer);
+  if (Status status = table_.check(rows, slots); !status) return status;
+  if (slots.empty()) return {};
+  if (table_.size() + slots.size() >= kExpanded)
+    return Error{ErrorCode::kLimitExceeded, "a graph holds at most 2^31 positions"};
+  const Position first = table_.reserve(slots);
+  graph_.reserve(first, first + static_cast<Position>(slots.size()));
+  parallel_for(slots.size(), build.threads, 256,
+               [&](std::size_t begin, std::size_t end, std::size_t) {
+                 for (std::size_t i = begin; i < end; ++i)
+                   table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
+                 return true;
+               });
+  table_.publish(slots.size());
+
+  const std::size_t threads = thread_count(build.threads);
+  std::vector<Scratch> scratches(threads);
+  std::vector<std::vector<std::vector<Neighbor>>> chosen(threads);
+  std::atomic<std::size_t> done{0};
+  // The first position becomes the entry before others look for one.
+  std::size_t begin_at = 0;
+  if (graph_.entry().position == kNoPosition) {
+    graph_.raise_entry(first, graph_.level(first));
+    begin_at = 1;
+  }
+  const bool finished = parallel_for(slots.size() - begin_at, threads, 16,
+                                     [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                                       for (std::size_t i = begin; i < end; ++i) {
+                                         link(first + static_cast<Position>(begin_at + i),
+                                              scratches[thread], chosen[thread]);
+                                       }
+                                       const std::size_t before = done.fetch_add(end - begin);
+                                       return before / 1024 == (before + end - begin) / 1024 ||
+                                              build.progress(before + end - begin, slots.size());
+                                     });
+  if (!finished) {
+    // What was not linked would never be found by a walk: it leaves again.
+    for (const Slot slot : slots) table_.mark_deleted(slot);
+    return Error{ErrorCode::kCancelled, "insertion was cancelled; its rows are deleted"};
+  }
+  build.progress(slots.size(), slots.size());
+  return {};
+}
+
+// Algorithm 1: searches top-down and remembers the links of each level; links bottom-up (invariant
+// 3 of the graph).
+inline void HnswIndex::link(Position position, Scratch& scratch,
+                            std::vector<std::vector<Neighbor>>& chosen) {
+  const ScalarCodes& codes = table_.codes();
+  codes.prepare(position, scratch.code_query);
+  const HnswGraph::Entry entry = graph_.entry();
+  const Level height = graph_.level(position);
+  Position nearest = entry.position;
+  for (Level level = entry.level; level > height; --level)
+    nearest = greedy(scratch.code_query, nearest, level, scratch, nullptr);
+  const Level top = std::min(height, entry.level);
+  if (chosen.size() <= top) chosen.resize(top + 1);
+  for (Level level = top + 1; level-- > 0;) {
+    const Walk walk{
+        .ef = options_.ef_construction, .level = level, .hidden = position, .building = true};
+    beam_search(scratch.code_query, nearest, walk, scratch, nullptr);
+    std::vector<Neighbor>& candidates = chosen[level];
+    candidates.clear();
+    for (const Neighbor& candidate : scratch.pool) {
+      const Position at = candidate.reference & ~kExpanded;
+      if (at != position) candidates.push_back({candidate.distance, at});
+    }
+    if (!candidates.empty()) nearest = candidates.front().reference;
+    choose_links(candidates, options_.links_max, scratch);
+  }
+  for (Level level = 0; level <= top; ++level) connect(position, level, chosen[level], scratch);
+  if (height > entry.level) graph_.raise_entry(position, height);
+}
+
+// Algorithm 4: a candidate is kept if it is nearer to the base than to every kept one, so that
+// links point in different directions. Copies of one row (distance 0 between them) would push all
+// else out or be left without a link: they take at most half of the places.
+inline void HnswIndex::choose_links(std::vector<Neighbor>& candidates, std::size_t most,
+                                    Scratch& scratch) const {
+  if (candidates.size() <= most / 2) return;
+  const ScalarCodes& codes = table_.codes();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < candidates.size() && kept < most; ++i) {
+    codes.prepare(candidates[i].reference, scratch.link_query);
+    bool diverse = true;
+    for (std::size_t j = 0; j < kept && diverse; ++j) {
+      diverse =
+          codes.distance(scratch.link_query, candidates[j].reference) >= candidates[i].distance;
+    }
+    if (diverse) std::swap(candidates[kept++], candidates[i]);
+  }
+  candidates.resize(kept);
+}
+
+inline void HnswIndex::connect(Position position, Level level, const std::vector<Neighbor>& chosen,
+                               Scratch& scratch) {
+  scratch.positions.clear();
+  for (const Neighbor& neighbor : chosen) scratch.positions.push_back(neighbor.reference);
+  {
+    const HnswGraph::Lock lock(graph_, position);
+    graph_.set_links(position, level, scratch.positions);
+  }
+  for (const Neighbor& neighbor : chosen) {
+    const HnswGraph::Lock lock(graph_, neighbor.reference);
+    if (graph_.add_link(neighbor.reference, level, position)) continue;
+    const std::uint32_t most = graph_.links_max(level);
+    scratch.positions.resize(most);
+    scratch.distances.resize(most);
+    const std::size_t count = graph_.links(neighbor.reference, level, scratch.positions.data());
+    table_.codes().prepare(neighbor.reference, scratch.row_query);
+    table_.codes().distances(scratch.row_query, scratch.positions.data(), count,
+                             scratch.distances.data());
+    scratch.candidates.clear();
+    scratch.candidates.push_back({neighbor.distance, position});
+    for (std::size_t i = 0; i < count; ++i)
+      scratch.candidates.push_back({scratch.distances[i], scratch.positions[i]});
+    std::sort(scratch.candidates.begin(), scratch.candidates.end());
+    choose_links(scratch.candidates, most, scratch);
+    scratch.positions.clear();
+    for (const Neighbor& kept : scratch.candidates) scratch.positions.push_back(kept.reference);
+    graph_.set_links(neighbor.reference, level, scratch.positions);
+  }
+}
+
+// --- calibration, checks, images
+// -------------------------------------------------------------------------------------------------
+
+inline bool HnswIndex::needs_calibration() const {
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  return size() > 1 && (!state_->calibration.is_measured() || state_->calibration.is_stale(size()));
+}
+
+inline std::size_t HnswIndex::effort_for(float recall, std::size_t k) const {
+  {
+    const std::lock_guard<std::mutex> lock(state_->calibrating);
+    if (state_->calibration.is_measured()) {
+      const std::size_t effort = state_->calibration.effort_for(recall, k);
+      return effort == 0 ? 0 : std::max(effort, k);
+    }
+  }
+  if (recall >= 1.0F) return 0;
+  // Not measured yet: ten times k or 200, more for higher targets.
+  const double missing = std::max(1.0 - static_cast<double>(recall), 0.001);
+  return std::max<std::size_t>(4 * k, static_cast<std::size_t>(10.0 / missing));
+}
+
+inline std::vector<HnswIndex::Sample> HnswIndex::draw_samples(const BuildOptions& build) const {
+  const std::size_t total = table_.size();
+  Random random(options_.seed ^ total);
+  std::vector<Sample> samples;
+  for (std::size_t tries = 0; tries < 1024 && samples.size() < 128; ++tries) {
+    const auto position = static_cast<Position>(random.below(total));
+    if (table_.slot(position) != kNoSlot) samples.push_back({position, {}});
+  }
+  std::vector<Scratch> scratches(thread_count(build.threads));
+  const SearchOptions exact{
+      .k = std::min<std::size_t>(Calibration::kMeasured.back() + 1, kNearestMax), .recall = 1.0F};
+  parallel_for(
+      samples.size(), build.threads, 4,
+      [&](std::size_t begin, std::size_t end, std::size_t thread) {
+        for (std::size_t i = begin; i < end; ++i) {
+          const Slot own = table_.slot(samples[i].position);
+          for (const Neighbor& neighbor : table_.nearest_of(table_.rows().view(samples[i].position),
+                                                            exact, scratches[thread], nullptr)) {
+            if (neighbor.reference != own) samples[i].truth.push_back(neighbor.distance);
+          }
+        }
+        return true;
+      });
+  return samples;
+}
+
+inline float HnswIndex::measured_recall(const std::vector<Sample>& samples, std::size_t k,
+                                        std::size_t ef, const BuildOptions& build) const {
+  std::vector<Scratch> scratches(thread_count(build.threads));
+  std::vector<double> shares(samples.size(), 1.0);
+  parallel_for(
+      samples.size(), build.threads, 8,
+      [&](std::size_t begin, std::size_t end, std::size_t thread) {
+        for (std::size_t i = begin; i < end; ++i) {
+          const std::size_t wanted = std::min(k, samples[i].truth.size());
+          if (wanted == 0) continue;
+          const float bound = samples[i].truth[wanted - 1];
+          const Walk walk{.ef = ef, .hidden = samples[i].position};
+          std::size_t hits = 0;
+          for (const Neighbor& neighbor : walk_codes(table_.rows().view(samples[i].position), k,
+                                                     walk, scratches[thread], nullptr)) {
+            if (neighbor.distance <= bound + 1e-6F * std::max(1.0F, std::fabs(bound))) ++hits;
+          }
+          shares[i] = static_cast<double>(std::min(hits, wanted)) / static_cast<double>(wanted);
+        }
+        return true;
+      });
+  double sum = 0;
+  for (const double share : shares) sum += share;
+  return samples.empty() ? 1.0F : static_cast<float>(sum / static_cast<double>(samples.size()));
+}
+
+inline Status HnswIndex::calibrate(const BuildOptions& build) {
+  const std::size_t live = size();
+  if (live < 2) return {};
+  const std::vector<Sample> samples = draw_samples(build);
+  Calibration measured;
+  measured.clear(live);
+  for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which) {
+    const std::size_t k = Calibration::kMeasured[which];
+    for (std::size_t ef = k; ef <= std::max<std::size_t>(4096, 4 * k); ef += (ef + 1) / 2) {
+      const float recall = measured_recall(samples, k, ef, build);
+      measured.add(which, {recall, static_cast<std::uint32_t>(ef)});
+      if (recall >= 0.9985F || ef >= live) break;
+    }
+  }
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  state_->calibration = measured;
+  return {};
+}
+
+inline std::size_t HnswIndex::unreachable() const {
+  const std::size_t total = table_.size();
+  const HnswGraph::Entry entry = graph_.entry();
+  if (entry.position == kNoPosition) return 0;
+  std::vector<bool> seen(total, false);
+  std::vector<Position> open{entry.position};
+  std::vector<Position> links(graph_.links_max(0));
+  seen[entry.position] = true;
+  while (!open.empty()) {
+    const Position at = open.back();
+    open.pop_back();
+    for (Level level = 0; level <= graph_.level(at); ++level) {
+      const std::size_t count = graph_.links(at, level, links.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        if (links[i] >= total || seen[links[i]]) continue;
+        seen[links[i]] = true;
+        open.push_back(links[i]);
+      }
+    }
+  }
+  std::size_t missing = 0;
+  for (Position at = 0; at < total; ++at)
+    missing += !seen[at] && table_.slot(at) != kNoSlot ? 1 : 0;
+  return missing;
+}
+
+inline std::vector<SectionOut> HnswIndex::sections() const {
+  std::vector<SectionOut> sections;
+  table_.add_sections(sections);
+  graph_.add_sections(table_.size(), sections);
+  // The small facts stand in a section of their own; its bytes live as long as the index.
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  const HnswGraph::Entry entry = graph_.entry();
+  meta_ = Meta{entry.position, entry.level, state_->calibration.stored()};
+  sections.push_back({"meta", sizeof(Meta), 1, {image_io::bytes_of_value(meta_)}});
+  return sections;
+}
+
+inline Result<HnswIndex> HnswIndex::attach(std::size_t dimension, const HnswOptions& options,
+                                           const SectionSet& set) {
+  auto index = create(dimension, options);
+  if (!index) return index;
+  const auto section = set.find("meta", sizeof(Meta));
+  if (!section) return section.error();
+  if (section->count != 1)
+    return Error{ErrorCode::kCorruption, "index section 'meta' has no entry"};
+  Meta meta;
+  std::memcpy(static_cast<void*>(&meta), section->bytes.data(), sizeof meta);
+  if (Status status = index->table_.attach(set); !status) return std::move(status).error();
+  if (Status status = index->graph_.attach(set, index->table_.size(), {meta.entry, meta.level});
+      !status) {
+    return std::move(status).error();
+  }
+  index->state_->calibration.restore(meta.calibration);
+  return index;
+}
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear

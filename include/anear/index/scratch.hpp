@@ -1,0 +1,31 @@
+// The memory one search works in, owned by the caller and reused: no search allocates after its
+// first few but for its answer. One thread at a time; any index may use it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "anear/core/types.hpp"
+#include "anear/index/top_k.hpp"
+#include "anear/index/visited_set.hpp"
+#include "anear/quant/scalar_codes.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+struct Scratch {
+  PreparedQuery code_query;  ///< The query as codes.
+  PreparedQuery row_query;   ///< The query for the re-rank.
+  PreparedQuery link_query;  ///< A stored row, while links are chosen.
+  VisitedSet visited;
+  TopK found;
+  std::vector<Neighbor>
+      pool;  ///< The beam: ascending; the top bit of `reference` marks expanded positions.
+  std::vector<Neighbor> candidates;
+  std::vector<Position> positions;
+  std::vector<float> distances;
+  std::vector<float> table;  ///< Look-up tables of product codes.
+};
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear

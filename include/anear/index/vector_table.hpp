@@ -1,0 +1,339 @@
+// What every index keeps of its vectors: rows, optional codes to walk on, and which slot stands at
+// which position.
+//
+// Invariants
+//   (1) A position is written before anything leads to it: rows and codes first, then its slot,
+//   then the count. (2) slots[position] is kNoSlot once the position is deleted; the position
+//   itself stays. (3) positions[slot] is the newest position of the slot.
+//
+// Threads: one writer appends; any number of readers search, and mark_deleted() may run, beside it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anear/core/aligned_rows.hpp"
+#include "anear/core/error.hpp"
+#include "anear/core/parallel.hpp"
+#include "anear/index/options.hpp"
+#include "anear/index/scratch.hpp"
+#include "anear/index/sections.hpp"
+#include "anear/index/wanted.hpp"
+#include "anear/quant/scalar_codes.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+/// How the vectors of an index are kept. `codes` equal to `rows`: the rows are walked on and
+/// nothing is stored twice.
+struct TableOptions {
+  Metric metric = Metric::kCosine;
+  ScalarKind rows = ScalarKind::kF32;
+  ScalarKind codes = ScalarKind::kF32;
+};
+
+class VectorTable {
+ public:
+  VectorTable(std::size_t dimension, const TableOptions& options)
+      : rows_(dimension, options.metric, options.rows),
+        slots_(sizeof(Slot)),
+        positions_(sizeof(Position)) {
+    if (options.codes != options.rows) codes_.emplace(dimension, options.metric, options.codes);
+  }
+  VectorTable(VectorTable&& other) noexcept
+      : rows_(std::move(other.rows_)),
+        codes_(std::move(other.codes_)),
+        slots_(std::move(other.slots_)),
+        positions_(std::move(other.positions_)),
+        size_(other.size_.load()),
+        live_(other.live_.load()),
+        slot_limit_(other.slot_limit_.load()) {}
+  VectorTable& operator=(VectorTable&& other) noexcept {
+    rows_ = std::move(other.rows_);
+    codes_ = std::move(other.codes_);
+    slots_ = std::move(other.slots_);
+    positions_ = std::move(other.positions_);
+    size_.store(other.size_.load());
+    live_.store(other.live_.load());
+    slot_limit_.store(other.slot_limit_.load());
+    return *this;
+  }
+
+  std::size_t dimension() const noexcept { return rows_.dimension(); }
+  Metric metric() const noexcept { return rows_.metric(); }
+  const ScalarCodes& rows() const noexcept { return rows_; }
+  /// What walks read: the codes, or the rows where there are none.
+  const ScalarCodes& codes() const noexcept { return codes_ ? *codes_ : rows_; }
+  bool has_codes() const noexcept { return codes_.has_value(); }
+  /// Positions given out, deleted ones included.
+  std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
+  std::size_t live() const noexcept { return live_.load(std::memory_order_relaxed); }
+  std::size_t bytes() const noexcept {
+    return size() * (rows_.stride() + (codes_ ? codes_->stride() : 0) + sizeof(Slot)) +
+           slot_limit_.load(std::memory_order_relaxed) * sizeof(Position);
+  }
+  std::size_t row_bytes() const noexcept { return size() * rows_.stride(); }
+
+  /// The slot at `position`, kNoSlot when it was deleted.
+  Slot slot(Position position) const noexcept {
+    return std::atomic_ref<Slot>(slot_cell(position)).load(std::memory_order_acquire);
+  }
+  /// The position of `slot`, kNoPosition when it is not here.
+  Position position(Slot slot) const noexcept {
+    if (slot >= slot_limit_.load(std::memory_order_acquire)) return kNoPosition;
+    // Stored plus one, so that fresh zeroed memory means "not here".
+    return std::atomic_ref<Position>(position_cell(slot)).load(std::memory_order_acquire) - 1;
+  }
+  bool contains(Slot slot) const noexcept { return position(slot) != kNoPosition; }
+
+  /// Whether `rows` and `slots` can be appended. Nothing is changed.
+  Status check(MatrixView rows, std::span<const Slot> slots) const;
+  /// Makes room for what check() accepted, returns the first new position. Nothing is visible yet.
+  Position reserve(std::span<const Slot> slots);
+  /// Writes one reserved position. Different positions may be written by different threads.
+  void write(Position position, VectorView row, Slot slot);
+  /// Makes `count` more positions visible, after all of them were written.
+  void publish(std::size_t count) noexcept {
+    live_.fetch_add(count, std::memory_order_relaxed);
+    size_.fetch_add(count, std::memory_order_release);
+  }
+  /// Returns whether `slot` was here and live.
+  bool mark_deleted(Slot slot) noexcept;
+
+  bool is_wanted(Position position, const Wanted* wanted) const noexcept {
+    const Slot at = slot(position);
+    return at != kNoSlot && (wanted == nullptr || wanted->contains(at));
+  }
+
+  /// The k nearest of the wanted slots by comparing every one of them: exactly on rows with recall
+  /// 1, otherwise on codes with a re-rank four times as deep as k, which is exact in practice.
+  /// Answers slots.
+  std::vector<Neighbor> nearest_of(VectorView query, const SearchOptions& options, Scratch& scratch,
+                                   SearchCost* cost) const;
+
+  /// Turns positions found by code into slots with exact distances, the nearest k of them.
+  std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::vector<Neighbor>& found,
+                               Scratch& scratch, SearchCost* cost) const;
+
+  /// Appends the sections of the table to `sections`.
+  void add_sections(std::vector<SectionOut>& sections) const;
+  /// Takes over what add_sections() wrote; checks counts and slots.
+  Status attach(const SectionSet& set);
+
+ private:
+  static constexpr std::size_t kScanBlock = 256;
+
+  Slot& slot_cell(Position position) const noexcept {
+    return *reinterpret_cast<Slot*>(const_cast<std::byte*>(slots_.row(position)));
+  }
+  Position& position_cell(Slot slot) const noexcept {
+    return *reinterpret_cast<Position*>(const_cast<std::byte*>(positions_.row(slot)));
+  }
+  void scan_block(const ScalarCodes& codes, const PreparedQuery& query, Scratch& scratch) const;
+
+  ScalarCodes rows_;
+  std::optional<ScalarCodes> codes_;
+  AlignedRows slots_;
+  AlignedRows positions_;
+  std::atomic<std::size_t> size_{0};
+  std::atomic<std::size_t> live_{0};
+  std::atomic<std::size_t> slot_limit_{0};
+};
+
+/// What every search checks first.
+inline Status check_search(VectorView query, std::size_t dimension, Metric metric,
+                           const SearchOptions& options) {
+  if (Status status = check_vector(query, dimension, metric, ScalarKind::kF32); !status)
+    return status;
+  if (options.k == 0 || options.k > kNearestMax) {
+    return invalid_argument("k is " + std::to_string(options.k) + "; it must be between 1 and " +
+                                std::to_string(kNearestMax),
+                            Subcode::kKTooLarge);
+  }
+  if (!(options.recall > 0.0F && options.recall <= 1.0F)) {
+    return invalid_argument("recall is " + std::to_string(options.recall) +
+                            "; it must be above 0 and at most 1");
+  }
+  return {};
+}
+
+/// What every index checks of its dimension.
+inline Status check_dimension(std::size_t dimension) {
+  if (dimension == 0 || dimension > kDimensionMax) {
+    return invalid_argument("dimension is " + std::to_string(dimension) +
+                                "; it must be between 1 and " + std::to_string(kDimensionMax),
+                            Subcode::kDimensionMismatch);
+  }
+  return {};
+}
+
+inline Status VectorTable::check(MatrixView rows, std::span<const Slot> slots) const {
+  if (rows.rows() != slots.size()) {
+    return invalid_argument(
+        std::to_string(rows.rows()) + " rows for " + std::to_string(slots.size()) + " slots",
+        Subcode::kCountMismatch);
+  }
+  if (size() + rows.rows() >= kNoPosition) {
+    return Error{ErrorCode::kLimitExceeded, "an index holds at most 2^32 - 2 positions"};
+  }
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    if (slots[i] == kNoSlot)
+      return invalid_argument("slot 2^32 - 1 is reserved").at_record(static_cast<std::int64_t>(i));
+    if (Status status = check_vector(rows.row(i), dimension(), metric(), rows_.kind()); !status) {
+      return std::move(status).error().at_record(static_cast<std::int64_t>(i));
+    }
+  }
+  return {};
+}
+
+inline Position VectorTable::reserve(std::span<const Slot> slots) {
+  const std::size_t first = size();
+  const std::size_t end = first + slots.size();
+  rows_.grow_to(end);
+  if (codes_) codes_->grow_to(end);
+  slots_.grow_to(end);
+  std::size_t limit = slot_limit_.load(std::memory_order_relaxed);
+  for (const Slot slot : slots) limit = std::max<std::size_t>(limit, std::size_t{slot} + 1);
+  positions_.grow_to(limit);
+  slot_limit_.store(limit, std::memory_order_release);
+  return static_cast<Position>(first);
+}
+
+inline void VectorTable::write(Position position, VectorView row, Slot slot) {
+  rows_.set(position, row);
+  if (codes_) codes_->set(position, row);
+  std::atomic_ref<Slot>(slot_cell(position)).store(slot, std::memory_order_release);
+  std::atomic_ref<Position>(position_cell(slot)).store(position + 1, std::memory_order_release);
+}
+
+inline bool VectorTable::mark_deleted(Slot slot) noexcept {
+  const Position at = position(slot);
+  if (at == kNoPosition) return false;
+  std::atomic_ref<Position>(position_cell(slot)).store(0, std::memory_order_release);
+  std::atomic_ref<Slot>(slot_cell(at)).store(kNoSlot, std::memory_order_release);
+  live_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+inline void VectorTable::scan_block(const ScalarCodes& codes, const PreparedQuery& query,
+                                    Scratch& scratch) const {
+  scratch.distances.resize(kScanBlock);
+  codes.distances(query, scratch.positions.data(), scratch.positions.size(),
+                  scratch.distances.data());
+  float threshold = scratch.found.threshold();
+  for (std::size_t i = 0; i < scratch.positions.size(); ++i) {
+    if (scratch.distances[i] > threshold) continue;
+    scratch.found.push({scratch.distances[i], scratch.positions[i]});
+    threshold = scratch.found.threshold();
+  }
+  scratch.positions.clear();
+}
+
+inline std::vector<Neighbor> VectorTable::nearest_of(VectorView query, const SearchOptions& options,
+                                                     Scratch& scratch, SearchCost* cost) const {
+  const bool exact = options.recall >= 1.0F || !codes_;
+  const ScalarCodes& compared = exact ? rows_ : *codes_;
+  compared.prepare(query, scratch.code_query);
+  scratch.found.reset(exact ? options.k : 4 * options.k + 24);
+  scratch.positions.clear();
+  std::size_t scanned = 0;
+  const auto add = [&](Position position) {
+    scratch.positions.push_back(position);
+    ++scanned;
+    if (scratch.positions.size() == kScanBlock) scan_block(compared, scratch.code_query, scratch);
+  };
+  const auto total = static_cast<Position>(size());
+  if (options.wanted != nullptr && options.wanted->count() < total / 4) {
+    options.wanted->for_each([&](Slot slot) {
+      const Position at = position(slot);
+      if (at < total) add(at);
+    });
+  } else {
+    for (Position at = 0; at < total; ++at) {
+      if (is_wanted(at, options.wanted)) add(at);
+    }
+  }
+  scan_block(compared, scratch.code_query, scratch);
+  if (cost != nullptr) cost->distances += scanned;
+  return rerank(query, options.k, scratch.found.sorted(), scratch, cost);
+}
+
+inline std::vector<Neighbor> VectorTable::rerank(VectorView query, std::size_t k,
+                                                 std::vector<Neighbor>& found, Scratch& scratch,
+                                                 SearchCost* cost) const {
+  rows_.prepare(query, scratch.row_query);
+  for (const Neighbor& neighbor : found) rows_.prefetch(neighbor.reference);
+  std::size_t kept = 0;
+  for (const Neighbor& neighbor : found) {
+    const Slot at = slot(neighbor.reference);
+    if (at == kNoSlot) continue;
+    found[kept++] = {rows_.distance(scratch.row_query, neighbor.reference), at};
+  }
+  if (cost != nullptr) cost->reranked += kept;
+  found.resize(kept);
+  std::sort(found.begin(), found.end());
+  // Two positions of one slot are one answer: its nearer row.
+  std::vector<Neighbor> nearest;
+  nearest.reserve(std::min(k, kept));
+  for (const Neighbor& neighbor : found) {
+    if (nearest.size() == k) break;
+    if (!nearest.empty() && nearest.back().reference == neighbor.reference) continue;
+    nearest.push_back(neighbor);
+  }
+  return nearest;
+}
+
+inline void VectorTable::add_sections(std::vector<SectionOut>& sections) const {
+  const std::size_t count = size();
+  sections.push_back({"rows", rows_.stride(), count, rows_.storage().pieces(count)});
+  if (codes_)
+    sections.push_back({"codes", codes_->stride(), count, codes_->storage().pieces(count)});
+  sections.push_back({"slots", sizeof(Slot), count, slots_.pieces(count)});
+}
+
+inline Status VectorTable::attach(const SectionSet& set) {
+  const auto rows = set.find("rows", rows_.stride());
+  const auto slots = set.find("slots", sizeof(Slot));
+  if (!rows) return rows.error();
+  if (!slots) return slots.error();
+  if (rows->count != slots->count || rows->count >= kNoPosition) {
+    return Error{ErrorCode::kCorruption, "index sections disagree about the number of positions"};
+  }
+  const auto count = static_cast<std::size_t>(rows->count);
+  if (codes_) {
+    const auto codes = set.find("codes", codes_->stride());
+    if (!codes) return codes.error();
+    if (codes->count != count)
+      return Error{ErrorCode::kCorruption, "index section 'codes' has another length than 'rows'"};
+    codes_->storage().adopt(codes->bytes, count, set.owner);
+  }
+  rows_.storage().adopt(rows->bytes, count, set.owner);
+  slots_.adopt(slots->bytes, count, set.owner);
+  std::size_t limit = 0;
+  std::size_t live = 0;
+  for (Position at = 0; at < count; ++at) {
+    const Slot slot = slot_cell(at);
+    if (slot != kNoSlot) limit = std::max<std::size_t>(limit, std::size_t{slot} + 1);
+  }
+  positions_.grow_to(limit);
+  for (Position at = 0; at < count; ++at) {
+    const Slot slot = slot_cell(at);
+    if (slot == kNoSlot) continue;
+    if (position_cell(slot) == 0) ++live;
+    position_cell(slot) = at + 1;
+  }
+  slot_limit_.store(limit);
+  live_.store(live);
+  size_.store(count);
+  return {};
+}
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear

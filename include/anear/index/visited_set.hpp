@@ -1,0 +1,40 @@
+// Which positions a walk has seen: one 16-bit tag a position, so that forgetting all is one
+// addition. One thread.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "anear/core/types.hpp"
+
+namespace anear {
+
+class VisitedSet {
+ public:
+  /// Forgets everything and makes room for `positions`.
+  void reset(std::size_t positions) {
+    if (tags_.size() < positions) tags_.resize(positions + positions / 4, 0);
+    if (++epoch_ == 0) {
+      std::fill(tags_.begin(), tags_.end(), std::uint16_t{0});
+      epoch_ = 1;
+    }
+  }
+  /// Returns whether `position` had not been seen. A position that came into the graph after
+  /// reset() counts as seen.
+  bool insert(Position position) noexcept {
+    if (position >= tags_.size() || tags_[position] == epoch_) return false;
+    tags_[position] = epoch_;
+    return true;
+  }
+  void prefetch(Position position) const noexcept {
+    if (position < tags_.size()) __builtin_prefetch(&tags_[position], 1, 3);
+  }
+
+ private:
+  std::vector<std::uint16_t> tags_;
+  std::uint16_t epoch_ = 0;
+};
+
+}  // namespace anear
