@@ -1,4 +1,6 @@
 // Picks the table of kernels once, by the processor and by ANEAR_ISA.
+#include <cpuid.h>
+
 #include <cstdlib>
 #include <string_view>
 
@@ -14,17 +16,24 @@ extern const Kernels kKernels_avx512;
 inline namespace ANEAR_ISA_NAMESPACE {
 namespace {
 
+// clang 14's __builtin_cpu_supports does not know f16c. Whether the operating system keeps the wide
+// registers is what "avx2" has answered by then.
+bool has_f16c() noexcept {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & (1U << 29)) != 0;
+}
+
 bool machine_has(Isa isa) noexcept {
   __builtin_cpu_init();
   switch (isa) {
     case Isa::kV2:
       return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
     case Isa::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-             __builtin_cpu_supports("f16c");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     case Isa::kAvx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+      return machine_has(Isa::kAvx2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl");
     case Isa::kNeon:
       return false;
   }

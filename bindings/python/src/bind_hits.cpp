@@ -69,9 +69,7 @@ py::dict to_python(const Explain& explain) {
       "sequence"_a = explain.sequence, "indexed_sequence"_a = explain.indexed_sequence);
 }
 
-}  // namespace
-
-void bind_hits(py::module_& module) {
+void bind_record(py::module_& module) {
   py::class_<Record>(module, "Record")
       .def_readonly("key", &Record::key)
       .def_readonly("sequence", &Record::sequence)
@@ -85,7 +83,9 @@ void bind_hits(py::module_& module) {
                              [](const Record& record) { return py::bytes(record.payload); })
       .def_property_readonly("vectors", &vectors_of)
       .def("__repr__", [](const Record& record) { return text_of(record); });
+}
 
+void bind_hit(py::module_& module) {
   py::class_<Hit>(module, "Hit")
       .def_property_readonly("key", [](const Hit& hit) { return py::str(hit.record.key); })
       .def_readonly("distance", &Hit::distance)
@@ -98,7 +98,9 @@ void bind_hits(py::module_& module) {
       .def_property_readonly("vectors", [](const Hit& hit) { return vectors_of(hit.record); })
       .def_property_readonly("sequence", [](const Hit& hit) { return hit.record.sequence; })
       .def("__repr__", [](const Hit& hit) { return text_of(hit); });
+}
 
+void bind_list_of_hits(py::module_& module) {
   py::class_<Hits>(module, "Hits")
       .def("__len__", [](const Hits& hits) { return hits.hits.size(); })
       .def("__getitem__", &at, py::return_value_policy::reference_internal)
@@ -149,7 +151,9 @@ void bind_hits(py::module_& module) {
         for (const Hit& hit : hits.hits) text += (text.size() > 6 ? ", " : "") + text_of(hit);
         return text + "])";
       });
+}
 
+void bind_batch(py::module_& module) {
   py::class_<BatchHits>(module, "BatchHits")
       .def("__len__", [](const BatchHits& batch) { return batch.found.size(); })
       .def_readonly("k", &BatchHits::k)
@@ -157,6 +161,15 @@ void bind_hits(py::module_& module) {
       .def_readonly("found", &BatchHits::found)
       .def_property_readonly("keys", &keys_of)
       .def_property_readonly("distances", &distances_of);
+}
+
+}  // namespace
+
+void bind_hits(py::module_& module) {
+  bind_record(module);
+  bind_hit(module);
+  bind_list_of_hits(module);
+  bind_batch(module);
 }
 
 }  // namespace anear::python

@@ -13,8 +13,10 @@ PYBIND11_MODULE(_core, module) {
                            std::to_string(ANEAR_VERSION_MINOR) + "." +
                            std::to_string(ANEAR_VERSION_PATCH);
   module.def("isa", [] { return anear::name_of(anear::isa()); });
+#if defined(ANEAR_PYTHON_STORE)
   anear::python::bind_store(module);
   anear::python::bind_collection(module);
   anear::python::bind_hits(module);
+#endif
   anear::python::bind_index(module);
 }

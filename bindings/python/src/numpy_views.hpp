@@ -22,14 +22,13 @@ struct Matrix {
   MatrixView view;
 };
 
-/// `object` as rows; one vector (1-d) counts as one row. Raises InvalidArgumentError for other
-/// shapes or types.
-inline Matrix as_matrix(const py::handle& object, const char* what) {
+/// An array of numbers with one or two dimensions, or InvalidArgumentError.
+inline py::array as_numbers(const py::handle& object, const char* what) {
   py::array array = py::array::ensure(object);
   if (!array) {
     PyErr_Clear();
     raise_invalid(std::string(what) + ": expected an array of numbers, got " +
-                  std::string(py::str(py::type::of(object).attr("__name__"))));
+                  std::string(py::str(py::type::handle_of(object).attr("__name__"))));
   }
   const char kind = array.dtype().kind();
   if (kind != 'f' && kind != 'i' && kind != 'u') {
@@ -41,25 +40,34 @@ inline Matrix as_matrix(const py::handle& object, const char* what) {
                       std::to_string(array.ndim()) + " dimensions",
                   Subcode::kDimensionMismatch);
   }
-  const bool native = array.dtype().byteorder() == '=' || array.dtype().byteorder() == '|' ||
-                      array.dtype().byteorder() == '<';
-  const bool half = kind == 'f' && array.itemsize() == 2;
-  const bool single = kind == 'f' && array.itemsize() == 4;
+  return array;
+}
+
+/// Whether the rows can be read where they are: native f32 or f16, each row contiguous.
+inline bool is_borrowable(const py::array& array) {
+  const py::dtype type = array.dtype();
+  const bool native = type.byteorder() == '=' || type.byteorder() == '|' || type.byteorder() == '<';
+  const bool number = type.kind() == 'f' && (array.itemsize() == 2 || array.itemsize() == 4);
   const py::ssize_t last = array.ndim() - 1;
-  const bool rows_contiguous = array.shape(last) <= 1 || array.strides(last) == array.itemsize();
+  const bool contiguous = array.shape(last) <= 1 || array.strides(last) == array.itemsize();
   const bool forward = array.ndim() == 1 || array.shape(0) <= 1 || array.strides(0) >= 0;
-  if (!native || !(half || single) || !rows_contiguous || !forward) {
-    array = half && native ? py::array::ensure(array, py::array::c_style) : py::array_t < float,
-    py::array::c_style | py::array::forcecast > ::ensure(array);
+  return native && number && contiguous && forward;
+}
+
+/// `object` as rows; one vector (1-d) counts as one row. Raises InvalidArgumentError for other
+/// shapes or types.
+inline Matrix as_matrix(const py::handle& object, const char* what) {
+  py::array array = as_numbers(object, what);
+  if (!is_borrowable(array)) {
+    array = py::array_t < float, py::array::c_style | py::array::forcecast > ::ensure(array);
   }
   const bool one = array.ndim() == 1;
   const MatrixShape shape{one ? 1 : static_cast<std::size_t>(array.shape(0)),
                           static_cast<std::size_t>(array.shape(one ? 0 : 1))};
-  const auto stride = one || array.shape(0) <= 1
-                          ? shape.dimension * static_cast<std::size_t>(array.itemsize())
-                          : static_cast<std::size_t>(array.strides(0));
-  const ScalarKind scalar = array.itemsize() == 2 ? ScalarKind::kF16 : ScalarKind::kF32;
-  return {array, MatrixView(array.data(), shape, scalar, stride)};
+  const ScalarKind kind = array.itemsize() == 2 ? ScalarKind::kF16 : ScalarKind::kF32;
+  const std::size_t stride = shape.rows <= 1 ? shape.dimension * bytes_of(kind)
+                                             : static_cast<std::size_t>(array.strides(0));
+  return {array, MatrixView(array.data(), shape, kind, stride)};
 }
 
 /// A stored or found row as a numpy array of its own memory.

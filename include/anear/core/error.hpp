@@ -7,7 +7,9 @@
 // Threads: values, without shared state.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <variant>
@@ -163,51 +165,29 @@ class [[nodiscard]] Status {
 };
 
 inline const char* name_of(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::kOk:
-      return "ok";
-    case ErrorCode::kInvalidArgument:
-      return "invalid_argument";
-    case ErrorCode::kNotFound:
-      return "not_found";
-    case ErrorCode::kAlreadyExists:
-      return "already_exists";
-    case ErrorCode::kConflict:
-      return "conflict";
-    case ErrorCode::kFilterInvalid:
-      return "filter_invalid";
-    case ErrorCode::kLimitExceeded:
-      return "limit_exceeded";
-    case ErrorCode::kLocked:
-      return "locked";
-    case ErrorCode::kReadOnly:
-      return "read_only";
-    case ErrorCode::kClosed:
-      return "closed";
-    case ErrorCode::kForked:
-      return "forked";
-    case ErrorCode::kIo:
-      return "io";
-    case ErrorCode::kNoSpace:
-      return "no_space";
-    case ErrorCode::kCorruption:
-      return "corruption";
-    case ErrorCode::kUnsupportedFormat:
-      return "unsupported_format";
-    case ErrorCode::kLostWrites:
-      return "lost_writes";
-    case ErrorCode::kOutcomeUnknown:
-      return "outcome_unknown";
-    case ErrorCode::kSnapshotExpired:
-      return "snapshot_expired";
-    case ErrorCode::kCancelled:
-      return "cancelled";
-    case ErrorCode::kOutOfMemory:
-      return "out_of_memory";
-    case ErrorCode::kInternal:
-      return "internal";
-  }
-  return "unknown";
+  static constexpr const char* kNames[] = {"ok",
+                                           "invalid_argument",
+                                           "not_found",
+                                           "already_exists",
+                                           "conflict",
+                                           "filter_invalid",
+                                           "limit_exceeded",
+                                           "locked",
+                                           "read_only",
+                                           "closed",
+                                           "forked",
+                                           "io",
+                                           "no_space",
+                                           "corruption",
+                                           "unsupported_format",
+                                           "lost_writes",
+                                           "outcome_unknown",
+                                           "snapshot_expired",
+                                           "cancelled",
+                                           "out_of_memory",
+                                           "internal"};
+  const auto index = static_cast<std::size_t>(code);
+  return index < std::size(kNames) ? kNames[index] : "unknown";
 }
 
 }  // namespace anear

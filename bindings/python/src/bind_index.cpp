@@ -1,0 +1,194 @@
+// The indexes by themselves, without a store: keys are row numbers.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anear/index/flat_index.hpp"
+#include "anear/index/hnsw_index.hpp"
+#include "bindings.hpp"
+#include "numpy_views.hpp"
+
+namespace anear::python {
+namespace {
+
+/// Row i: the keys and distances of query i; −1 and +inf where there are fewer than k.
+struct IndexHits {
+  py::array_t<std::int64_t> keys;
+  py::array_t<float> distances;
+};
+
+Metric as_metric(const std::string& text) {
+  if (text == "cosine") return Metric::kCosine;
+  if (text == "l2") return Metric::kL2;
+  if (text == "ip") return Metric::kInnerProduct;
+  raise_invalid("metric '" + text + "' is unknown; use 'cosine', 'l2' or 'ip'", Subcode::kNone);
+}
+
+ScalarKind as_scalar(const std::string& text) {
+  if (text == "f32") return ScalarKind::kF32;
+  if (text == "f16") return ScalarKind::kF16;
+  if (text == "i8") return ScalarKind::kI8;
+  raise_invalid("number type '" + text + "' is unknown; use 'f32', 'f16' (or 'i8' for codes)",
+                Subcode::kNone);
+}
+
+template <typename Index>
+py::array_t<std::int64_t> add(Index& index, const py::object& rows, std::size_t threads) {
+  const Matrix matrix = as_matrix(rows, "rows");
+  std::vector<Slot> slots(matrix.view.rows());
+  std::iota(slots.begin(), slots.end(), static_cast<Slot>(index.positions()));
+  unwrap(without_gil([&] { return index.insert(matrix.view, slots, {.threads = threads}); }));
+  if (index.needs_calibration()) {
+    unwrap(without_gil([&] { return index.calibrate({.threads = threads}); }));
+  }
+  py::array_t<std::int64_t> keys(static_cast<py::ssize_t>(slots.size()));
+  std::copy(slots.begin(), slots.end(), keys.mutable_data());
+  return keys;
+}
+
+struct Answer {
+  std::vector<std::int64_t> keys;
+  std::vector<float> distances;
+};
+
+template <typename Index>
+Result<Answer> search_rows(const Index& index, MatrixView queries, const SearchOptions& options,
+                           std::size_t threads) {
+  Answer answer;
+  answer.keys.assign(queries.rows() * options.k, -1);
+  answer.distances.assign(queries.rows() * options.k, std::numeric_limits<float>::infinity());
+  std::vector<Scratch> scratches(thread_count(threads));
+  std::vector<Status> failures(scratches.size());
+  parallel_for(
+      queries.rows(), threads, 8, [&](std::size_t begin, std::size_t end, std::size_t thread) {
+        for (std::size_t q = begin; q < end; ++q) {
+          auto found = index.search(queries.row(q), options, scratches[thread]);
+          if (!found) {
+            failures[thread] = std::move(found).error().at_record(static_cast<std::int64_t>(q));
+            return false;
+          }
+          for (std::size_t i = 0; i < found->size(); ++i) {
+            answer.keys[q * options.k + i] = (*found)[i].reference;
+            answer.distances[q * options.k + i] = (*found)[i].distance;
+          }
+        }
+        return true;
+      });
+  for (Status& failure : failures) {
+    if (!failure) return std::move(failure).error();
+  }
+  return answer;
+}
+
+template <typename Index>
+IndexHits search(const Index& index, const py::object& queries, const SearchOptions& options,
+                 std::size_t threads) {
+  const Matrix matrix = as_matrix(queries, "queries");
+  if (options.k == 0 || options.k > kNearestMax) {
+    raise_invalid("k is " + std::to_string(options.k) + "; it must be between 1 and " +
+                      std::to_string(kNearestMax),
+                  Subcode::kKTooLarge);
+  }
+  const Answer answer =
+      unwrap(without_gil([&] { return search_rows(index, matrix.view, options, threads); }));
+  IndexHits hits{py::array_t<std::int64_t>({matrix.view.rows(), options.k}),
+                 py::array_t<float>({matrix.view.rows(), options.k})};
+  std::copy(answer.keys.begin(), answer.keys.end(), hits.keys.mutable_data());
+  std::copy(answer.distances.begin(), answer.distances.end(), hits.distances.mutable_data());
+  return hits;
+}
+
+template <typename Index>
+std::size_t delete_keys(Index& index, const std::vector<std::int64_t>& keys) {
+  std::size_t count = 0;
+  for (const std::int64_t key : keys) {
+    if (key >= 0 && key < kNoSlot && index.mark_deleted(static_cast<Slot>(key))) ++count;
+  }
+  return count;
+}
+
+template <typename Index, typename Class>
+void bind_common(Class& type) {
+  using py::arg;
+  type.def("add", &add<Index>, arg("rows"), py::kw_only(), arg("threads") = 1)
+      .def(
+          "search",
+          [](const Index& index, const py::object& queries, std::size_t k, float recall,
+             std::size_t effort, std::size_t threads) {
+            return search(index, queries, {.k = k, .recall = recall, .effort = effort}, threads);
+          },
+          arg("queries"), arg("k") = 10, py::kw_only(), arg("recall") = 0.95F, arg("effort") = 0,
+          arg("threads") = 1)
+      .def("delete", &delete_keys<Index>, arg("keys"))
+      .def(
+          "calibrate",
+          [](Index& index, std::size_t threads) {
+            unwrap(without_gil([&] { return index.calibrate({.threads = threads}); }));
+          },
+          py::kw_only(), arg("threads") = 1)
+      .def("save",
+           [](const Index& index, const std::string& path) {
+             unwrap(without_gil([&] { return index.save(path); }));
+           })
+      .def_static("_load",
+                  [](const std::string& path) {
+                    return unwrap(without_gil([&] { return Index::load(path); }));
+                  })
+      .def("_replace",
+           [](Index& index, const std::string& path) {
+             index = unwrap(without_gil([&] { return Index::load(path); }));
+           })
+      .def("__len__", [](const Index& index) { return index.size(); })
+      .def("__contains__",
+           [](const Index& index, std::int64_t key) {
+             return key >= 0 && key < kNoSlot && index.contains(static_cast<Slot>(key));
+           })
+      .def_property_readonly("dimension", [](const Index& index) { return index.dimension(); })
+      .def_property_readonly("bytes", [](const Index& index) { return index.bytes(); });
+}
+
+FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std::string& dtype) {
+  return unwrap(
+      FlatIndex::create(dimension, {.metric = as_metric(metric), .rows = as_scalar(dtype)}));
+}
+
+}  // namespace
+
+void bind_index(py::module_& module) {
+  using py::arg;
+  py::class_<IndexHits>(module, "IndexHits")
+      .def_readonly("keys", &IndexHits::keys)
+      .def_readonly("distances", &IndexHits::distances);
+
+  py::class_<FlatIndex> flat(module, "FlatIndex");
+  flat.def(py::init(&make_flat), arg("dimension"), py::kw_only(), arg("metric") = "cosine",
+           arg("dtype") = "f32");
+  bind_common<FlatIndex>(flat);
+
+  const HnswOptions defaults;
+  py::class_<HnswIndex> hnsw(module, "HnswIndex");
+  hnsw.def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
+                       const std::string& codes, std::uint32_t links, std::uint32_t ef_construction,
+                       std::uint64_t seed) {
+             HnswOptions options;
+             options.metric = as_metric(metric);
+             options.rows = as_scalar(dtype);
+             options.codes = as_scalar(codes);
+             options.links_max = links;
+             options.ef_construction = ef_construction;
+             options.seed = seed;
+             return unwrap(HnswIndex::create(dimension, options));
+           }),
+           arg("dimension"), py::kw_only(), arg("metric") = "cosine", arg("dtype") = "f32",
+           arg("codes") = "i8", arg("links") = defaults.links_max,
+           arg("ef_construction") = defaults.ef_construction, arg("seed") = defaults.seed);
+  bind_common<HnswIndex>(hnsw);
+}
+
+}  // namespace anear::python

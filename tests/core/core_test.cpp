@@ -1,0 +1,106 @@
+// The small parts of room core.
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "anear/core/aligned_rows.hpp"
+#include "anear/core/checksum.hpp"
+#include "anear/core/error.hpp"
+#include "anear/core/parallel.hpp"
+#include "anear/core/random.hpp"
+#include "anear/core/slot_set.hpp"
+
+namespace anear {
+namespace {
+
+TEST_CASE("A Result holds its value or its error") {
+  const Result<int> good = 7;
+  const Result<int> bad = invalid_argument("no", Subcode::kNotFinite);
+  CHECK(*good == 7);
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().subcode == Subcode::kNotFinite);
+  CHECK(std::string(name_of(bad.error().code)) == "invalid_argument");
+  CHECK(std::string(name_of(ErrorCode::kInternal)) == "internal");
+  CHECK(std::string(name_of(static_cast<ErrorCode>(99))) == "unknown");
+}
+
+TEST_CASE("crc32c gives the published check value and can be continued") {
+  const std::string text = "123456789";
+  const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
+  CHECK(crc32c(bytes) == 0xe3069283U);
+  CHECK(crc32c(bytes.subspan(4), crc32c(bytes.first(4))) == 0xe3069283U);
+}
+
+TEST_CASE("SlotSet agrees with a std::set, and versions do not see each other's changes") {
+  Random random(5);
+  SlotSet set;
+  std::set<Slot> model;
+  for (int i = 0; i < 5'000; ++i) {
+    const auto slot = static_cast<Slot>(random.below(200'000));
+    if (random.below(3) == 0)
+      CHECK(set.remove(slot) == (model.erase(slot) == 1));
+    else
+      CHECK(set.insert(slot) == model.insert(slot).second);
+  }
+  const SlotSet before = set;
+  const std::set<Slot> model_before = model;
+  for (const Slot slot : model_before) set.remove(slot);
+  CHECK(set.count() == 0);
+  std::set<Slot> seen;
+  before.for_each([&](Slot slot) { seen.insert(slot); });
+  CHECK(seen == model_before);
+  CHECK(before.count() == model_before.size());
+}
+
+TEST_CASE("AlignedRows never moves a row and lists its bytes in pieces") {
+  AlignedRows rows(100);
+  rows.grow_to(1);
+  std::byte* first = rows.row(0);
+  rows.grow_to(100'000);
+  CHECK(rows.row(0) == first);
+  CHECK(reinterpret_cast<std::uintptr_t>(first) % 64 == 0);
+  std::memset(rows.row(99'999), 0x5a, 100);
+  std::size_t bytes = 0;
+  for (const auto& piece : rows.pieces(100'000)) bytes += piece.size();
+  CHECK(bytes == 10'000'000);
+}
+
+TEST_CASE("AlignedRows adopts memory in place and grows beyond it") {
+  const std::size_t count = 50'000;
+  auto memory = std::make_shared<std::vector<std::byte>>(count * 128 + 64);
+  auto* start = memory->data() + (64 - reinterpret_cast<std::uintptr_t>(memory->data()) % 64) % 64;
+  for (std::size_t i = 0; i < count; ++i) std::memcpy(start + i * 128, &i, sizeof i);
+  AlignedRows rows(128);
+  rows.adopt({start, count * 128}, count, memory);
+  rows.grow_to(count * 2);
+  for (std::size_t i = 0; i < count; i += 997) {
+    std::size_t value = 0;
+    std::memcpy(&value, rows.row(i), sizeof value);
+    CHECK(value == i);
+  }
+  CHECK(rows.row(0) == start);
+}
+
+TEST_CASE("parallel_for covers every index once, stops when told, and passes exceptions on") {
+  std::vector<std::atomic<int>> touched(10'000);
+  CHECK(parallel_for(touched.size(), 4, 7, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t i = begin; i < end; ++i) ++touched[i];
+    return true;
+  }));
+  for (const auto& count : touched) CHECK(count == 1);
+  CHECK_FALSE(parallel_for(100, 2, 1,
+                           [](std::size_t begin, std::size_t, std::size_t) { return begin < 50; }));
+  CHECK_THROWS_AS(parallel_for(100, 2, 1,
+                               [](std::size_t, std::size_t, std::size_t) -> bool {
+                                 throw std::runtime_error("no");
+                               }),
+                  std::runtime_error);
+}
+
+}  // namespace
+}  // namespace anear

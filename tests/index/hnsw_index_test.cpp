@@ -1,0 +1,211 @@
+// HnswIndex against FlatIndex: recall, filters, deletes, images, concurrency, bad input.
+#include "anear/index/hnsw_index.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "anear/core/slot_set.hpp"
+#include "anear/index/flat_index.hpp"
+#include "random_rows.hpp"
+
+namespace anear {
+namespace {
+
+constexpr std::size_t kRows = 4'000;
+constexpr std::size_t kDimension = 48;
+
+struct Fixture {
+  test::Rows rows = test::clustered_rows({kRows, kDimension}, 1);
+  test::Rows queries = test::clustered_rows({50, kDimension}, 2);
+};
+
+double recall_of(const HnswIndex& index, const FlatIndex& oracle, const test::Rows& queries,
+                 const SearchOptions& options) {
+  Scratch scratch;
+  std::size_t hits = 0, all = 0;
+  for (std::size_t q = 0; q < queries.count(); ++q) {
+    const auto truth =
+        oracle.search(queries.row(q), {.k = options.k, .wanted = options.wanted}, scratch);
+    const auto found = index.search(queries.row(q), options, scratch);
+    REQUIRE(truth);
+    REQUIRE(found);
+    REQUIRE(found->size() == truth->size());
+    for (const Neighbor& neighbor : *found) {
+      hits += neighbor.distance <= truth->back().distance + 1e-5F ? 1 : 0;
+      if (options.wanted != nullptr) CHECK(options.wanted->contains(neighbor.reference));
+    }
+    all += truth->size();
+  }
+  return static_cast<double>(hits) / static_cast<double>(all);
+}
+
+TEST_CASE("HnswIndex keeps its recall promise for every metric and kind of code") {
+  const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
+  const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF16, ScalarKind::kF32);
+  const Fixture data;
+  auto oracle = FlatIndex::create(kDimension, {.metric = metric});
+  auto index = HnswIndex::create(kDimension, {.metric = metric, .codes = codes});
+  REQUIRE(oracle);
+  REQUIRE(index);
+  REQUIRE(oracle->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->calibrate());
+  CHECK(recall_of(*index, *oracle, data.queries, {.k = 10, .recall = 0.95F}) >= 0.935);
+  CHECK(recall_of(*index, *oracle, data.queries, {.k = 10, .recall = 0.99F}) >= 0.975);
+}
+
+TEST_CASE("HnswIndex returns only wanted slots and never fewer than k, however few are wanted") {
+  const std::size_t every =
+      GENERATE(std::size_t{2}, std::size_t{10}, std::size_t{100}, std::size_t{1'000});
+  const Fixture data;
+  auto oracle = FlatIndex::create(kDimension, {});
+  auto index = HnswIndex::create(kDimension, {});
+  REQUIRE(oracle->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  SlotSet set;
+  for (Slot slot = 0; slot < kRows; slot += static_cast<Slot>(every)) set.insert(slot);
+  const Wanted wanted(set.words(), set.count());
+  CHECK(recall_of(*index, *oracle, data.queries, {.k = 10, .effort = 400, .wanted = &wanted}) >=
+        0.95);
+}
+
+TEST_CASE("HnswIndex built on one thread is the same for the same seed and order") {
+  const Fixture data;
+  auto first = HnswIndex::create(kDimension, {});
+  auto second = HnswIndex::create(kDimension, {});
+  REQUIRE(first->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(second->insert(data.rows.view(), test::first_slots(kRows)));
+  const auto a = first->sections();
+  const auto b = second->sections();
+  REQUIRE(a.size() == b.size());
+  for (std::size_t s = 0; s < a.size(); ++s) {
+    REQUIRE(a[s].pieces.size() == b[s].pieces.size());
+    for (std::size_t p = 0; p < a[s].pieces.size(); ++p) {
+      CHECK(std::equal(a[s].pieces[p].begin(), a[s].pieces[p].end(), b[s].pieces[p].begin()));
+    }
+  }
+}
+
+TEST_CASE("HnswIndex answers beside inserts and deletes, and finds everything afterwards") {
+  const Fixture data;
+  auto index = HnswIndex::create(kDimension, {.ef_construction = 60});
+  REQUIRE(index->insert(data.rows.view().rows_from(0, 500), test::first_slots(500)));
+  std::atomic<bool> done{false};
+  std::atomic<bool> good{true};
+  std::thread searcher([&] {
+    Scratch scratch;
+    for (std::size_t q = 0; !done.load(); q = (q + 1) % data.queries.count()) {
+      const auto found = index->search(data.queries.row(q), {.k = 10}, scratch);
+      if (!found || found->size() != 10) good = false;
+    }
+  });
+  std::thread deleter([&] {
+    for (Slot slot = 0; slot < 400; slot += 2) index->mark_deleted(slot);
+  });
+  const auto slots = test::first_slots(2'000);
+  const auto status = index->insert(data.rows.view().rows_from(500, 1'500),
+                                    std::span(slots).subspan(500), {.threads = 2});
+  deleter.join();
+  done = true;
+  searcher.join();
+  REQUIRE(status);
+  CHECK(good);
+  CHECK(index->size() == 1'800);
+  Scratch scratch;
+  for (Slot slot = 1; slot < 2'000; slot += 50) {
+    const auto found = index->search(data.rows.row(slot), {.k = 1, .recall = 0.99F}, scratch);
+    REQUIRE(found);
+    CHECK(found->front().reference == slot);
+  }
+}
+
+TEST_CASE("HnswIndex accepts rows that are all equal, one dimension, and k above the count") {
+  const std::vector<float> ones(300, 1.0F);
+  auto index = HnswIndex::create(1, {.metric = Metric::kL2});
+  REQUIRE(index->insert({ones.data(), {300, 1}, ScalarKind::kF32}, test::first_slots(300)));
+  Scratch scratch;
+  const auto found = index->search(std::span<const float>(ones).first(1), {.k = 1'000}, scratch);
+  REQUIRE(found);
+  CHECK(found->size() == 300);
+}
+
+std::string temporary_path() {
+  return "/tmp/anear_hnsw_test_" + std::to_string(::getpid()) + ".index";
+}
+
+std::vector<char> read_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write_bytes(const std::string& path, const std::vector<char>& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+TEST_CASE("HnswIndex is the same after save and load, and can grow further") {
+  const Fixture data;
+  const std::string path = temporary_path();
+  auto index = HnswIndex::create(kDimension, {});
+  REQUIRE(index->insert(data.rows.view().rows_from(0, 1'000), test::first_slots(1'000)));
+  REQUIRE(index->calibrate());
+  REQUIRE(index->save(path));
+  auto loaded = HnswIndex::load(path);
+  REQUIRE(loaded);
+  Scratch scratch;
+  for (std::size_t q = 0; q < data.queries.count(); ++q) {
+    const auto before = index->search(data.queries.row(q), {}, scratch);
+    const auto after = loaded->search(data.queries.row(q), {}, scratch);
+    REQUIRE(before->size() == after->size());
+    for (std::size_t i = 0; i < before->size(); ++i) {
+      CHECK((*before)[i].reference == (*after)[i].reference);
+    }
+  }
+  const auto slots = test::first_slots(2'000);
+  CHECK(loaded->insert(data.rows.view().rows_from(1'000, 1'000), std::span(slots).subspan(1'000)));
+  CHECK(loaded->unreachable() == 0);
+  std::remove(path.c_str());
+}
+
+TEST_CASE("A truncated or flipped index file is refused with a typed error") {
+  const test::Rows rows = test::clustered_rows({200, 16}, 5);
+  const std::string path = temporary_path();
+  auto index = HnswIndex::create(16, {});
+  REQUIRE(index->insert(rows.view(), test::first_slots(200)));
+  REQUIRE(index->save(path));
+  const std::vector<char> bytes = read_bytes(path);
+  Random random(99);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<char> damaged = bytes;
+    if (round % 3 == 0) {
+      damaged.resize(random.below(bytes.size()));
+    } else {
+      damaged[random.below(bytes.size())] ^= static_cast<char>(1U << random.below(8));
+    }
+    write_bytes(path, damaged);
+    const auto loaded = HnswIndex::load(path);
+    // A flip in the padding between sections is the one kind that may go unseen: it changes
+    // nothing.
+    if (loaded) {
+      CHECK(damaged.size() == bytes.size());
+      CHECK(loaded->size() == 200);
+    } else {
+      CHECK((loaded.error().code == ErrorCode::kCorruption ||
+             loaded.error().code == ErrorCode::kUnsupportedFormat));
+    }
+  }
+  CHECK(HnswIndex::load("/nonexistent/index").error().code == ErrorCode::kNotFound);
+  CHECK(FlatIndex::load(path).has_value() == false);
+  std::remove(path.c_str());
+}
+
+}  // namespace
+}  // namespace anear
