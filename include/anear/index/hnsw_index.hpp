@@ -162,7 +162,6 @@ inline Result<HnswIndex> HnswIndex::create(std::size_t dimension, const HnswOpti
 }
 
 // --- search
-// ----------------------------------------------------------------------------------------------------------------------
 
 inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
                                                        const SearchOptions& options,
@@ -300,7 +299,6 @@ inline std::size_t HnswIndex::insert_sorted(std::vector<Neighbor>& pool, std::si
 }
 
 // --- insert
-// ----------------------------------------------------------------------------------------------------------------------
 
 inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                                 const BuildOptions& build) {
