@@ -8,7 +8,7 @@ if(TARGET anear_c)
 endif()
 set_target_properties(anear_index PROPERTIES EXPORT_NAME index)
 set_target_properties(anear_simd PROPERTIES EXPORT_NAME simd)
-install(TARGETS ${installed} EXPORT anear-targets FILE_SET HEADERS)
+install(TARGETS ${installed} EXPORT anear-targets FILE_SET HEADERS FILE_SET bodies)
 install(EXPORT anear-targets NAMESPACE anear:: DESTINATION "${package_folder}")
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/anear-config.cmake.in"
   "${PROJECT_BINARY_DIR}/anear-config.cmake" INSTALL_DESTINATION "${package_folder}")

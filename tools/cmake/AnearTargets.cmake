@@ -41,10 +41,13 @@ endfunction()
 function(anear_headers target)
   cmake_parse_arguments(arg "" "" "ROOMS;FILES" ${ARGN})
   set(headers "")
+  set(bodies "")
   foreach(room IN LISTS arg_ROOMS)
     set(folder "${PROJECT_SOURCE_DIR}/include/anear/${room}")
-    file(GLOB found CONFIGURE_DEPENDS "${folder}/*.hpp" "${folder}/*.inl")
+    file(GLOB found CONFIGURE_DEPENDS "${folder}/*.hpp")
     list(APPEND headers ${found})
+    file(GLOB found CONFIGURE_DEPENDS "${folder}/*.inl")
+    list(APPEND bodies ${found})
   endforeach()
   foreach(file IN LISTS arg_FILES)
     list(APPEND headers "${PROJECT_SOURCE_DIR}/include/anear/${file}")
@@ -55,8 +58,11 @@ function(anear_headers target)
     set(scope INTERFACE)
   endif()
   target_sources(${target} ${scope}
-    FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
-  set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+    FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers}
+    FILE_SET bodies TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${bodies})
+  # Bodies are included by a header of their room and do not compile alone.
+  set_target_properties(${target} PROPERTIES
+    VERIFY_INTERFACE_HEADER_SETS ON INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
 endfunction()
 
 # Warnings, sanitizers, the x86-64-v2 floor (not with NO_ISA), hidden symbols: for code of ours.

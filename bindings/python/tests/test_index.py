@@ -1,0 +1,136 @@
+"""The indexes from Python, against a plain numpy scan."""
+
+import threading
+
+import anear
+import numpy as np
+import pytest
+
+ROWS = np.random.default_rng(1).normal(size=(3000, 32)).astype(np.float32)
+QUERIES = np.random.default_rng(2).normal(size=(40, 32)).astype(np.float32)
+
+
+def exact(metric: str, rows: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    rows, queries = rows.astype(np.float64), queries.astype(np.float64)
+    if metric == "l2":
+        distances = ((queries[:, None, :] - rows[None, :, :]) ** 2).sum(-1)
+    elif metric == "ip":
+        distances = -queries @ rows.T
+    else:
+        distances = 1 - (queries / np.linalg.norm(queries, axis=1)[:, None]) @ (
+            rows / np.linalg.norm(rows, axis=1)[:, None]
+        ).T
+    return np.sort(distances, axis=1)[:, :k]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "ip"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+def test_flat_index_is_exact(metric, dtype):
+    index = anear.FlatIndex(32, metric=metric)
+    keys = index.add(ROWS.astype(dtype))
+    assert list(keys) == list(range(3000)) and len(index) == 3000
+    found = index.search(QUERIES, 10)
+    expected = exact(metric, ROWS.astype(dtype), QUERIES, 10)
+    assert np.allclose(found.distances, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("codes", ["i8", "f16", "f32"])
+def test_hnsw_index_keeps_its_recall_promise(codes):
+    index = anear.HnswIndex(32, metric="cosine", codes=codes)
+    index.add(ROWS, threads=2)
+    expected = exact("cosine", ROWS, QUERIES, 10)[:, -1:]
+    for target in (0.9, 0.95, 0.99):
+        found = index.search(QUERIES, 10, recall=target)
+        assert (found.distances <= expected + 1e-5).mean() >= target - 0.015
+
+
+def test_an_index_is_the_same_after_save_and_load(tmp_path):
+    index = anear.HnswIndex(32)
+    index.add(ROWS)
+    index.save(str(tmp_path / "x.index"))
+    loaded = anear.HnswIndex.load(tmp_path / "x.index")
+    other = anear.HnswIndex(32)
+    other.load(tmp_path / "x.index")
+    for again in (loaded, other):
+        assert np.array_equal(again.search(QUERIES).keys, index.search(QUERIES).keys)
+
+
+def test_a_deleted_row_is_not_found():
+    index = anear.HnswIndex(32)
+    index.add(ROWS)
+    assert 5 in index and index.delete([5, 5, -1]) == 1 and 5 not in index
+    assert 5 not in index.search(ROWS[5], 10).keys
+
+
+def test_fewer_rows_than_k_are_padded():
+    index = anear.FlatIndex(32)
+    index.add(ROWS[:3])
+    found = index.search(QUERIES[0], 5)
+    assert found.keys.shape == (1, 5) and list(found.keys[0][3:]) == [-1, -1]
+    assert np.isinf(found.distances[0][3:]).all()
+
+
+def test_strided_rows_are_read_where_they_are():
+    wide = np.ascontiguousarray(np.hstack([ROWS, ROWS]))
+    index = anear.FlatIndex(32)
+    index.add(wide[:, :32])
+    assert index.search(ROWS[7], 1).keys[0, 0] == 7
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: anear.FlatIndex(0),
+        lambda: anear.FlatIndex(70_000),
+        lambda: anear.FlatIndex(4, metric="hamming"),
+        lambda: anear.HnswIndex(4, links=1),
+        lambda: anear.FlatIndex(4).add([[1, 2, 3]]),
+        lambda: anear.FlatIndex(4).add([["a", "b", "c", "d"]]),
+        lambda: anear.FlatIndex(4).add(np.zeros((1, 4))),
+        lambda: anear.FlatIndex(4).add([[1, 2, 3, float("nan")]]),
+        lambda: anear.FlatIndex(4).add([[1, 2, 3, 1e30]]),
+        lambda: anear.FlatIndex(4).search([1, 2, 3, 4], 0),
+        lambda: anear.FlatIndex(4).search([1, 2, 3, 4], 10_001),
+        lambda: anear.FlatIndex(4).search([1, 2, 3, 4], recall=1.5),
+        lambda: anear.FlatIndex(4).add(np.zeros((2, 2, 2))),
+    ],
+)
+def test_bad_input_raises_invalid_argument(call):
+    with pytest.raises(anear.InvalidArgumentError):
+        call()
+
+
+def test_a_bad_row_is_named_and_changes_nothing():
+    rows = ROWS[:10].copy()
+    rows[6, 3] = np.inf
+    index = anear.FlatIndex(32)
+    with pytest.raises(anear.InvalidArgumentError) as caught:
+        index.add(rows)
+    assert caught.value.record == 6 and caught.value.code == 1 and len(index) == 0
+
+
+def test_missing_and_foreign_files_raise_typed_errors(tmp_path):
+    with pytest.raises(anear.NotFoundError):
+        anear.HnswIndex.load(tmp_path / "nothing")
+    (tmp_path / "foreign").write_bytes(b"x" * 1000)
+    with pytest.raises(anear.UnsupportedFormatError):
+        anear.HnswIndex.load(tmp_path / "foreign")
+
+
+def test_threads_search_while_another_adds():
+    index = anear.HnswIndex(32, ef_construction=50)
+    index.add(ROWS[:500])
+    failures = []
+
+    def look():
+        for query in QUERIES:
+            if (index.search(query, 5).keys < 0).any():
+                failures.append("a short answer")
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    index.add(ROWS[500:])
+    for reader in readers:
+        reader.join()
+    assert not failures and len(index) == 3000
