@@ -51,7 +51,8 @@ function(anear_add_room_tests room library)
     get_filename_component(name "${file}" NAME_WE)
     set(arguments --filenames-as-tags --warn NoTests "[#${name}]")
     string(REGEX REPLACE "_test$" "" short "${name}")
-    if(room MATCHES "^(simd|quant|index)$" AND ANEAR_MACHINE_ISAS)
+    # Races do not depend on the ISA, and ThreadSanitizer is slow.
+    if(room MATCHES "^(simd|quant|index)$" AND ANEAR_MACHINE_ISAS AND NOT ANEAR_SANITIZE MATCHES "thread")
       foreach(isa IN LISTS ANEAR_MACHINE_ISAS)
         add_test(NAME "${room}/${short}/${isa}" COMMAND ${program} ${arguments})
         set_tests_properties("${room}/${short}/${isa}" PROPERTIES
