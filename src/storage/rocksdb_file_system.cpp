@@ -1,0 +1,324 @@
+#include "rocksdb_file_system.hpp"
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace anear::storage {
+namespace {
+
+using rocksdb::FileOptions;
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+
+IOStatus to_rocksdb(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kNotFound:
+      return IOStatus::PathNotFound(error.message);
+    case ErrorCode::kNoSpace:
+      return IOStatus::NoSpace(error.message);
+    default:
+      return IOStatus::IOError(error.message);
+  }
+}
+
+IOStatus to_rocksdb(const Status& status) {
+  return status ? IOStatus::OK() : to_rocksdb(status.error());
+}
+
+/// A failed sync says nothing of what is on the disk, whatever its reason was: never "no space",
+/// which RocksDB and our callers take for "was not written".
+IOStatus sync_outcome(const Status& status) {
+  return status ? IOStatus::OK() : IOStatus::IOError(status.error().message);
+}
+
+std::span<const std::byte> bytes_of(const Slice& data) {
+  return std::as_bytes(std::span(data.data(), data.size()));
+}
+
+IOStatus read_into(const File& file, std::uint64_t offset, std::size_t n, Slice* result,
+                   char* scratch) {
+  const auto got = file.read_at(offset, std::as_writable_bytes(std::span(scratch, n)));
+  if (!got) return to_rocksdb(got.error());
+  *result = Slice(scratch, *got);
+  return IOStatus::OK();
+}
+
+class SequentialFile final : public rocksdb::FSSequentialFile {
+ public:
+  explicit SequentialFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  IOStatus Read(std::size_t n, const IOOptions&, Slice* result, char* scratch,
+                IODebugContext*) override {
+    const IOStatus status = read_into(*file_, offset_, n, result, scratch);
+    if (status.ok()) offset_ += result->size();
+    return status;
+  }
+  IOStatus Skip(std::uint64_t n) override {
+    offset_ += n;
+    return IOStatus::OK();
+  }
+
+ private:
+  std::unique_ptr<File> file_;
+  std::uint64_t offset_ = 0;
+};
+
+class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
+ public:
+  explicit RandomAccessFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  IOStatus Read(std::uint64_t offset, std::size_t n, const IOOptions&, Slice* result, char* scratch,
+                IODebugContext*) const override {
+    return read_into(*file_, offset, n, result, scratch);
+  }
+
+ private:
+  std::unique_ptr<File> file_;
+};
+
+class WritableFile final : public rocksdb::FSWritableFile {
+ public:
+  WritableFile(std::unique_ptr<File> file, std::uint64_t size)
+      : file_(std::move(file)), size_(size) {}
+
+  IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    const Status done = file_->append(bytes_of(data));
+    if (done) size_ += data.size();
+    return to_rocksdb(done);
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
+                  IODebugContext* debug) override {
+    return Append(data, options, debug);
+  }
+  IOStatus Truncate(std::uint64_t size, const IOOptions&, IODebugContext*) override {
+    // RocksDB truncates to what it appended, because other files may be longer (preallocated).
+    if (size == size_) return IOStatus::OK();
+    const Status done = file_->truncate(size);
+    if (done) size_ = size;
+    return to_rocksdb(done);
+  }
+  IOStatus Close(const IOOptions&, IODebugContext*) override { return to_rocksdb(file_->close()); }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override { return sync_outcome(file_->sync()); }
+  bool IsSyncThreadSafe() const override { return true; }
+  std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
+
+ private:
+  std::unique_ptr<File> file_;
+  std::uint64_t size_;
+};
+
+class RandomReadWriteFile final : public rocksdb::FSRandomRWFile {
+ public:
+  explicit RandomReadWriteFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  IOStatus Write(std::uint64_t offset, const Slice& data, const IOOptions&,
+                 IODebugContext*) override {
+    return to_rocksdb(file_->write_at(offset, bytes_of(data)));
+  }
+  IOStatus Read(std::uint64_t offset, std::size_t n, const IOOptions&, Slice* result, char* scratch,
+                IODebugContext*) const override {
+    return read_into(*file_, offset, n, result, scratch);
+  }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override { return sync_outcome(file_->sync()); }
+  IOStatus Close(const IOOptions&, IODebugContext*) override { return to_rocksdb(file_->close()); }
+
+ private:
+  std::unique_ptr<File> file_;
+};
+
+class Directory final : public rocksdb::FSDirectory {
+ public:
+  Directory(std::shared_ptr<FileSystem> files, std::string path)
+      : files_(std::move(files)), path_(std::move(path)) {}
+  IOStatus Fsync(const IOOptions&, IODebugContext*) override {
+    return sync_outcome(files_->sync_directory(path_));
+  }
+  IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+
+ private:
+  std::shared_ptr<FileSystem> files_;
+  std::string path_;
+};
+
+class NoLock final : public rocksdb::FileLock {};
+
+class RocksFileSystem final : public rocksdb::FileSystem {
+ public:
+  explicit RocksFileSystem(std::shared_ptr<storage::FileSystem> files) : files_(std::move(files)) {}
+  const char* Name() const override { return "anear"; }
+
+  IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
+                             std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                             IODebugContext*) override {
+    return open_as<SequentialFile>(path, result);
+  }
+  IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                               IODebugContext*) override {
+    return open_as<RandomAccessFile>(path, result);
+  }
+  IOStatus NewWritableFile(const std::string& path, const FileOptions&,
+                           std::unique_ptr<rocksdb::FSWritableFile>* result,
+                           IODebugContext*) override {
+    return open_writable(path, OpenMode::kCreateOrTruncate, result);
+  }
+  IOStatus ReopenWritableFile(const std::string& path, const FileOptions&,
+                              std::unique_ptr<rocksdb::FSWritableFile>* result,
+                              IODebugContext*) override {
+    return open_writable(path, OpenMode::kReadWriteCreate, result);
+  }
+  IOStatus ReuseWritableFile(const std::string& path, const std::string& old_path,
+                             const FileOptions& options,
+                             std::unique_ptr<rocksdb::FSWritableFile>* result,
+                             IODebugContext* debug) override {
+    const Status moved = files_->rename({.from = old_path, .to = path});
+    return moved ? NewWritableFile(path, options, result, debug) : to_rocksdb(moved);
+  }
+  IOStatus NewRandomRWFile(const std::string& path, const FileOptions&,
+                           std::unique_ptr<rocksdb::FSRandomRWFile>* result,
+                           IODebugContext*) override {
+    auto file = files_->open(path, OpenMode::kReadWrite);
+    if (!file) return to_rocksdb(file.error());
+    *result = std::make_unique<RandomReadWriteFile>(std::move(*file));
+    return IOStatus::OK();
+  }
+  IOStatus NewDirectory(const std::string& path, const IOOptions&,
+                        std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
+    *result = std::make_unique<Directory>(files_, path);
+    return IOStatus::OK();
+  }
+  IOStatus FileExists(const std::string& path, const IOOptions&, IODebugContext*) override {
+    const auto found = files_->exists(path);
+    if (!found) return to_rocksdb(found.error());
+    return *found ? IOStatus::OK() : IOStatus::NotFound(path);
+  }
+  IOStatus GetChildren(const std::string& path, const IOOptions&, std::vector<std::string>* result,
+                       IODebugContext*) override {
+    auto names = files_->list(path);
+    if (!names) {
+      const bool missing = names.error().code == ErrorCode::kNotFound;
+      return missing ? IOStatus::NotFound(path) : to_rocksdb(names.error());
+    }
+    *result = std::move(*names);
+    return IOStatus::OK();
+  }
+  IOStatus DeleteFile(const std::string& path, const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(files_->remove(path));
+  }
+  IOStatus Truncate(const std::string& path, std::size_t size, const IOOptions&,
+                    IODebugContext*) override {
+    auto file = files_->open(path, OpenMode::kReadWrite);
+    if (!file) return to_rocksdb(file.error());
+    const Status done = (*file)->truncate(size);
+    return done ? to_rocksdb((*file)->close()) : to_rocksdb(done);
+  }
+  IOStatus CreateDir(const std::string& path, const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(files_->make_directory(path));
+  }
+  IOStatus CreateDirIfMissing(const std::string& path, const IOOptions&, IODebugContext*) override {
+    const Status made = files_->make_directory(path);
+    if (made || made.error().code != ErrorCode::kAlreadyExists) return to_rocksdb(made);
+    const auto facts = files_->info(path);
+    if (facts && !facts->is_directory) return IOStatus::IOError("'" + path + "' is a file");
+    return facts ? IOStatus::OK() : to_rocksdb(facts.error());
+  }
+  IOStatus DeleteDir(const std::string& path, const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(files_->remove_directory(path));
+  }
+  IOStatus GetFileSize(const std::string& path, const IOOptions&, std::uint64_t* size,
+                       IODebugContext*) override {
+    const auto facts = files_->info(path);
+    if (!facts) return to_rocksdb(facts.error());
+    *size = facts->bytes;
+    return IOStatus::OK();
+  }
+  IOStatus GetFileModificationTime(const std::string& path, const IOOptions&, std::uint64_t* time,
+                                   IODebugContext*) override {
+    const auto facts = files_->info(path);
+    if (!facts) return to_rocksdb(facts.error());
+    *time = static_cast<std::uint64_t>(facts->modified / 1'000'000);
+    return IOStatus::OK();
+  }
+  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
+                      IODebugContext*) override {
+    return to_rocksdb(files_->rename({.from = from, .to = to}));
+  }
+  IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
+                    IODebugContext*) override {
+    return to_rocksdb(files_->link({.from = from, .to = to}));
+  }
+  IOStatus AreFilesSame(const std::string& first, const std::string& second, const IOOptions&,
+                        bool* same, IODebugContext*) override {
+    *same = first == second;
+    return IOStatus::OK();
+  }
+  // The store's own lock is held around all of this, and does not have the faults of RocksDB's.
+  IOStatus LockFile(const std::string&, const IOOptions&, rocksdb::FileLock** lock,
+                    IODebugContext*) override {
+    *lock = new NoLock;
+    return IOStatus::OK();
+  }
+  IOStatus UnlockFile(rocksdb::FileLock* lock, const IOOptions&, IODebugContext*) override {
+    delete static_cast<NoLock*>(lock);
+    return IOStatus::OK();
+  }
+  IOStatus GetTestDirectory(const IOOptions&, std::string*, IODebugContext*) override {
+    return IOStatus::NotSupported("a test directory");
+  }
+  IOStatus GetAbsolutePath(const std::string& path, const IOOptions&, std::string* result,
+                           IODebugContext*) override {
+    auto absolute = files_->absolute_path(path);
+    if (!absolute) return to_rocksdb(absolute.error());
+    *result = std::move(*absolute);
+    return IOStatus::OK();
+  }
+  IOStatus GetFreeSpace(const std::string& path, const IOOptions&, std::uint64_t* bytes,
+                        IODebugContext*) override {
+    const auto free = files_->free_space(path);
+    if (!free) return to_rocksdb(free.error());
+    *bytes = *free;
+    return IOStatus::OK();
+  }
+  IOStatus IsDirectory(const std::string& path, const IOOptions&, bool* is_directory,
+                       IODebugContext*) override {
+    const auto facts = files_->info(path);
+    if (!facts) return to_rocksdb(facts.error());
+    *is_directory = facts->is_directory;
+    return IOStatus::OK();
+  }
+  IOStatus NewLogger(const std::string&, const IOOptions&, std::shared_ptr<rocksdb::Logger>*,
+                     IODebugContext*) override {
+    return IOStatus::NotSupported("a log file");
+  }
+
+ private:
+  template <typename Reader, typename Base>
+  IOStatus open_as(const std::string& path, std::unique_ptr<Base>* result) {
+    auto file = files_->open(path, OpenMode::kRead);
+    if (!file) return to_rocksdb(file.error());
+    *result = std::make_unique<Reader>(std::move(*file));
+    return IOStatus::OK();
+  }
+  IOStatus open_writable(const std::string& path, OpenMode mode,
+                         std::unique_ptr<rocksdb::FSWritableFile>* result) {
+    auto file = files_->open(path, mode);
+    if (!file) return to_rocksdb(file.error());
+    const auto size = (*file)->size();
+    if (!size) return to_rocksdb(size.error());
+    *result = std::make_unique<WritableFile>(std::move(*file), *size);
+    return IOStatus::OK();
+  }
+
+  std::shared_ptr<storage::FileSystem> files_;
+};
+
+}  // namespace
+
+std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files) {
+  return std::make_shared<RocksFileSystem>(std::move(files));
+}
+
+}  // namespace anear::storage

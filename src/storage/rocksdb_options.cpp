@@ -1,0 +1,169 @@
+#include "rocksdb_options.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/merge_operator.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+
+#include "rocksdb_file_system.hpp"
+
+namespace anear::storage {
+namespace {
+
+constexpr std::size_t kMiB = 1 << 20;
+constexpr std::size_t kWarningsMax = 64;
+
+class MergeByFunction final : public rocksdb::AssociativeMergeOperator {
+ public:
+  explicit MergeByFunction(MergeFunction merge) noexcept : merge_(merge) {}
+  const char* Name() const override { return "anear.merge"; }
+  bool Merge(const rocksdb::Slice&, const rocksdb::Slice* older, const rocksdb::Slice& newer,
+             std::string* merged, rocksdb::Logger*) const override {
+    std::optional<std::string_view> below;
+    if (older != nullptr) below = older->ToStringView();
+    std::optional<std::string> both = merge_(below, newer.ToStringView());
+    if (both) *merged = std::move(*both);
+    return both.has_value();
+  }
+
+ private:
+  MergeFunction merge_;
+};
+
+/// Keeps warnings, in place of a log file.
+class WarningLogger final : public rocksdb::Logger {
+ public:
+  explicit WarningLogger(std::shared_ptr<Warnings> warnings)
+      : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL), warnings_(std::move(warnings)) {}
+  void Logv(const char* format, std::va_list arguments) override {
+    std::array<char, 512> line{};
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    // 7.8 says so of every table it has just written and looks at before it has a number.
+    const std::string_view text = line.data();
+    if (text.find("opened without unique ID to verify: 0.sst") != text.npos) return;
+    warnings_->add(std::string(text));
+  }
+  using rocksdb::Logger::Logv;
+
+ private:
+  std::shared_ptr<Warnings> warnings_;
+};
+
+/// Stops writes when a flush or a compaction failed: later writes would pile up in a log that can
+/// no longer be worked off.
+class FailureListener final : public rocksdb::EventListener {
+ public:
+  explicit FailureListener(std::shared_ptr<WriteHealth> health) : health_(std::move(health)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    health_->stop(status->ToString());
+  }
+
+ private:
+  std::shared_ptr<WriteHealth> health_;
+};
+
+bool has_lz4() {
+  const std::vector<rocksdb::CompressionType> known = rocksdb::GetSupportedCompressions();
+  return std::find(known.begin(), known.end(), rocksdb::kLZ4Compression) != known.end();
+}
+
+rocksdb::ColumnFamilyOptions family_options(const RocksdbParts& parts) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = parts.cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.cache_index_and_filter_blocks = true;  // So that the cache's size bounds all of it.
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.checksum = rocksdb::kXXH3;
+  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = 16 * kMiB;
+  options.arena_block_size = 256 << 10;
+  options.target_file_size_base = 16 * kMiB;
+  options.max_bytes_for_level_base = 64 * kMiB;
+  options.level_compaction_dynamic_level_bytes = true;
+  options.memtable_protection_bytes_per_key = 8;
+  options.compression = rocksdb::kNoCompression;
+  return options;
+}
+
+}  // namespace
+
+void WriteHealth::stop(const std::string& reason) {
+  const std::lock_guard hold(mutex_);
+  if (reason_.empty()) reason_ = reason;
+  stopped_.store(true, std::memory_order_release);
+}
+
+std::string WriteHealth::reason() const {
+  const std::lock_guard hold(mutex_);
+  return reason_;
+}
+
+void Warnings::add(std::string line) {
+  const std::lock_guard hold(mutex_);
+  if (lines_.size() < kWarningsMax) lines_.push_back(std::move(line));
+}
+
+std::vector<std::string> Warnings::lines() const {
+  const std::lock_guard hold(mutex_);
+  return lines_;
+}
+
+RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
+  RocksdbParts parts;
+  parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files)));
+  parts.cache = rocksdb::NewLRUCache(32 * kMiB);
+  return parts;
+}
+
+rocksdb::DBOptions database_options(const RocksdbParts& parts) {
+  rocksdb::DBOptions options;
+  options.env = parts.env.get();
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.paranoid_checks = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.manual_wal_flush = false;  // Each commit is with the kernel before it is acknowledged.
+  options.db_write_buffer_size = 32 * kMiB;
+  options.max_total_wal_size = 64 * kMiB;
+  options.max_background_jobs = 2;
+  options.max_open_files = 256;
+  options.max_manifest_file_size = 8 * kMiB;
+  options.max_bgerror_resume_count = 0;  // After a failure the store is reopened, never resumed.
+  options.skip_stats_update_on_db_open = true;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  options.info_log = std::make_shared<WarningLogger>(parts.warnings);
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.listeners.push_back(std::make_shared<FailureListener>(parts.health));
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksdbParts& parts,
+                                                                MergeFunction merge) {
+  rocksdb::ColumnFamilyOptions plain = family_options(parts);
+  if (merge != nullptr) plain.merge_operator = std::make_shared<MergeByFunction>(merge);
+  rocksdb::ColumnFamilyOptions packed = plain;
+  if (has_lz4()) packed.compression = rocksdb::kLZ4Compression;
+  // Rows are numbers without a pattern: compressing them costs time and saves nothing.
+  return {{rocksdb::kDefaultColumnFamilyName, plain},
+          {"meta", packed},
+          {"keys", packed},
+          {"records", packed},
+          {"rows", plain},
+          {"fields", packed},
+          {"changes", packed}};
+}
+
+}  // namespace anear::storage

@@ -1,0 +1,56 @@
+// How RocksDB is set up for a small embedded store, and what it tells us while it runs.
+//
+// Threads: WriteHealth and Warnings may be used from any thread.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "anear/storage/byte_store.hpp"
+
+namespace anear::storage {
+
+/// Whether the store may still be written; the first failure stays.
+class WriteHealth {
+ public:
+  bool ok() const noexcept { return !stopped_.load(std::memory_order_acquire); }
+  void stop(const std::string& reason);
+  std::string reason() const;
+
+ private:
+  std::atomic<bool> stopped_{false};
+  mutable std::mutex mutex_;
+  std::string reason_;
+};
+
+/// The first lines of what RocksDB warned of.
+class Warnings {
+ public:
+  void add(std::string line);
+  std::vector<std::string> lines() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+/// The pieces that must outlive the database.
+struct RocksdbParts {
+  std::shared_ptr<WriteHealth> health = std::make_shared<WriteHealth>();
+  std::shared_ptr<Warnings> warnings = std::make_shared<Warnings>();
+  std::unique_ptr<rocksdb::Env> env;
+  std::shared_ptr<rocksdb::Cache> cache;
+};
+
+RocksdbParts make_parts(std::shared_ptr<FileSystem> files);
+rocksdb::DBOptions database_options(const RocksdbParts& parts);
+/// In the order of Family, behind RocksDB's obligatory "default", which stays empty.
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksdbParts& parts,
+                                                                MergeFunction merge);
+
+}  // namespace anear::storage

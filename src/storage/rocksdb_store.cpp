@@ -1,0 +1,329 @@
+// ByteStore in RocksDB: one column family for each Family.
+//
+// The database outlives its store while a snapshot or an iterator is held, with background work
+// stopped, so close() never has to wait for readers.
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/utilities/memory_util.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+
+#include "anear/storage/byte_store.hpp"
+#include "anear/storage/store_directory.hpp"
+#include "rocksdb_options.hpp"
+
+namespace anear::storage {
+namespace {
+
+Error to_error(const rocksdb::Status& status) {
+  ErrorCode code = ErrorCode::kInternal;
+  if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kIo;
+  if (status.IsPathNotFound()) code = ErrorCode::kNotFound;
+  if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
+  if (status.IsCorruption()) code = ErrorCode::kCorruption;
+  if (status.IsMemoryLimit()) code = ErrorCode::kOutOfMemory;
+  return Error{code, status.ToString()};
+}
+
+Error closed_error() { return Error{ErrorCode::kClosed, "the store is closed"}; }
+
+/// The open database and all it needs; shared by the store, its snapshots and its iterators.
+struct Database {
+  RocksdbParts parts;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;  ///< [0] is RocksDB's own "default".
+
+  Database() = default;
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database() {
+    if (db == nullptr) return;
+    for (rocksdb::ColumnFamilyHandle* family : families) {
+      (void)db->DestroyColumnFamilyHandle(family);
+    }
+    (void)db->Close();  // All that counts was synced by close() or by the commits themselves.
+  }
+  rocksdb::ColumnFamilyHandle* at(Family family) const {
+    return families[static_cast<std::size_t>(family) + 1];
+  }
+};
+
+class RocksSnapshot final : public ByteSnapshot {
+ public:
+  explicit RocksSnapshot(std::shared_ptr<Database> database)
+      : database_(std::move(database)), snapshot_(database_->db->GetSnapshot()) {}
+  RocksSnapshot(const RocksSnapshot&) = delete;
+  RocksSnapshot& operator=(const RocksSnapshot&) = delete;
+  ~RocksSnapshot() override { database_->db->ReleaseSnapshot(snapshot_); }
+  const rocksdb::Snapshot* get() const noexcept { return snapshot_; }
+
+ private:
+  std::shared_ptr<Database> database_;
+  const rocksdb::Snapshot* snapshot_;
+};
+
+rocksdb::ReadOptions read_options(const ByteSnapshot* snapshot) {
+  rocksdb::ReadOptions options;
+  if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot*>(snapshot)->get();
+  return options;
+}
+
+class RocksIterator final : public ByteIterator {
+ public:
+  RocksIterator(std::shared_ptr<Database> database, KeyRange range, const ByteSnapshot* snapshot)
+      : database_(std::move(database)), range_(std::move(range)), end_(range_.end) {
+    rocksdb::ReadOptions options = read_options(snapshot);
+    if (!range_.end.empty()) options.iterate_upper_bound = &end_;
+    iterator_.reset(database_->db->NewIterator(options, database_->at(range_.family)));
+    seek(range_.begin);
+  }
+  bool valid() const override { return iterator_->Valid(); }
+  void next() override { iterator_->Next(); }
+  void seek(std::string_view key) override {
+    iterator_->Seek(std::max(key, std::string_view(range_.begin)));
+  }
+  std::string_view key() const override { return iterator_->key().ToStringView(); }
+  std::string_view value() const override { return iterator_->value().ToStringView(); }
+  Status status() const override {
+    const rocksdb::Status status = iterator_->status();
+    return status.ok() ? Status{} : Status{to_error(status)};
+  }
+
+ private:
+  std::shared_ptr<Database> database_;
+  KeyRange range_;
+  rocksdb::Slice end_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+class ClosedIterator final : public ByteIterator {
+ public:
+  bool valid() const override { return false; }
+  void next() override {}
+  void seek(std::string_view) override {}
+  std::string_view key() const override { return {}; }
+  std::string_view value() const override { return {}; }
+  Status status() const override { return closed_error(); }
+};
+
+class RocksStore final : public ByteStore {
+ public:
+  RocksStore(std::shared_ptr<Database> database, ByteStoreOptions options)
+      : database_(std::move(database)), options_(std::move(options)) {}
+  RocksStore(const RocksStore&) = delete;
+  RocksStore& operator=(const RocksStore&) = delete;
+  ~RocksStore() override { (void)RocksStore::close(); }
+
+  Status write(const WriteBatch& batch, bool sync) override;
+  Status sync() override;
+  Result<std::optional<std::string>> get(Family family, std::string_view key,
+                                         const ByteSnapshot* snapshot) const override;
+  Result<std::vector<std::optional<std::string>>> get_many(
+      Family family, std::span<const std::string> keys,
+      const ByteSnapshot* snapshot) const override;
+  std::unique_ptr<ByteIterator> iterate(KeyRange range,
+                                        const ByteSnapshot* snapshot) const override;
+  SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
+  Status verify() const override;
+  std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
+  std::uint64_t bytes_on_disk() const override;
+  std::uint64_t bytes_in_memory() const override;
+  Status close() override;
+
+ private:
+  Status check_writable() const;
+  Status flush() const;
+  Status failed_write(const rocksdb::Status& status);
+  rocksdb::Status add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const;
+  rocksdb::DB& db() const { return *database_->db; }
+
+  std::shared_ptr<Database> database_;
+  ByteStoreOptions options_;
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> written_{false};
+};
+
+Status RocksStore::write(const WriteBatch& batch, bool sync) {
+  if (Status writable = check_writable(); !writable) return writable;
+  if (batch.empty()) return sync ? this->sync() : Status{};
+  constexpr std::size_t kEntryOverhead = 16;
+  rocksdb::WriteBatch out(batch.bytes() + batch.entries().size() * kEntryOverhead, 0,
+                          /*protection_bytes_per_key=*/8, 0);
+  if (const rocksdb::Status added = add_entries(batch, out); !added.ok()) return to_error(added);
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  const rocksdb::Status written = db().Write(options, &out);
+  if (!written.ok()) return failed_write(written);
+  written_.store(true, std::memory_order_relaxed);
+  return {};
+}
+
+Status RocksStore::check_writable() const {
+  if (closed_) return closed_error();
+  if (options_.read_only) {
+    return Error{ErrorCode::kReadOnly, "'" + options_.directory + "' was opened read-only"};
+  }
+  if (database_->parts.health->ok()) return {};
+  return Error{ErrorCode::kReadOnly,
+               "writes stopped after a failure; close the store, see to the cause and open it "
+               "again. The failure was: " +
+                   database_->parts.health->reason()};
+}
+
+rocksdb::Status RocksStore::add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const {
+  rocksdb::Status added;
+  for (const WriteBatch::Entry& entry : batch.entries()) {
+    rocksdb::ColumnFamilyHandle* const family = database_->at(entry.family);
+    switch (entry.operation) {
+      case WriteBatch::Operation::kPut:
+        added = out.Put(family, entry.key, entry.value);
+        break;
+      case WriteBatch::Operation::kDelete:
+        added = out.Delete(family, entry.key);
+        break;
+      case WriteBatch::Operation::kMerge:
+        if (options_.merge == nullptr) return rocksdb::Status::InvalidArgument("no merge function");
+        added = out.Merge(family, entry.key, entry.value);
+        break;
+      case WriteBatch::Operation::kDeleteRange:
+        if (entry.key >= entry.value) break;
+        added = out.DeleteRange(family, entry.key, entry.value);
+        break;
+    }
+    if (!added.ok()) break;
+  }
+  return added;
+}
+
+Status RocksStore::failed_write(const rocksdb::Status& status) {
+  database_->parts.health->stop(status.ToString());
+  const ErrorCode code = status.IsNoSpace() ? ErrorCode::kNoSpace : ErrorCode::kOutcomeUnknown;
+  return Error{code, "write to '" + options_.directory + "': " + status.ToString()};
+}
+
+Status RocksStore::sync() {
+  if (closed_) return closed_error();
+  if (options_.read_only) return {};
+  if (Status writable = check_writable(); !writable) return writable;
+  const rocksdb::Status synced = db().SyncWAL();
+  return synced.ok() ? Status{} : failed_write(synced);
+}
+
+Result<std::optional<std::string>> RocksStore::get(Family family, std::string_view key,
+                                                   const ByteSnapshot* snapshot) const {
+  if (closed_) return closed_error();
+  std::string value;
+  const rocksdb::Status status =
+      db().Get(read_options(snapshot), database_->at(family), key, &value);
+  if (status.IsNotFound()) return std::optional<std::string>{};
+  if (!status.ok()) return to_error(status);
+  return std::optional<std::string>(std::move(value));
+}
+
+Result<std::vector<std::optional<std::string>>> RocksStore::get_many(
+    Family family, std::span<const std::string> keys, const ByteSnapshot* snapshot) const {
+  if (closed_) return closed_error();
+  std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+  std::vector<rocksdb::PinnableSlice> found(keys.size());
+  std::vector<rocksdb::Status> statuses(keys.size());
+  if (!keys.empty()) {
+    db().MultiGet(read_options(snapshot), database_->at(family), keys.size(), slices.data(),
+                  found.data(), statuses.data());
+  }
+  std::vector<std::optional<std::string>> values(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (statuses[i].IsNotFound()) continue;
+    if (!statuses[i].ok()) return to_error(statuses[i]);
+    values[i].emplace(found[i].data(), found[i].size());
+  }
+  return values;
+}
+
+std::unique_ptr<ByteIterator> RocksStore::iterate(KeyRange range,
+                                                  const ByteSnapshot* snapshot) const {
+  if (closed_) return std::make_unique<ClosedIterator>();
+  return std::make_unique<RocksIterator>(database_, std::move(range), snapshot);
+}
+
+Status RocksStore::verify() const {
+  if (closed_) return closed_error();
+  // What is only in the log so far gets into files that have checksums of their own.
+  if (!options_.read_only && database_->parts.health->ok()) {
+    if (Status flushed = flush(); !flushed) return flushed;
+  }
+  const rocksdb::Status files = db().VerifyFileChecksums(rocksdb::ReadOptions());
+  if (!files.ok()) return to_error(files);
+  const rocksdb::Status blocks = db().VerifyChecksum();
+  return blocks.ok() ? Status{} : Status{to_error(blocks)};
+}
+
+Status RocksStore::flush() const {
+  rocksdb::FlushOptions options;
+  options.allow_write_stall = true;
+  const rocksdb::Status flushed = db().Flush(options, database_->families);
+  return flushed.ok() ? Status{} : Status{to_error(flushed)};
+}
+
+std::uint64_t RocksStore::bytes_on_disk() const {
+  const auto bytes = bytes_below(*options_.file_system, options_.directory);
+  return bytes ? *bytes : 0;
+}
+
+std::uint64_t RocksStore::bytes_in_memory() const {
+  std::map<rocksdb::MemoryUtil::UsageType, std::uint64_t> usage;
+  const rocksdb::Status status = rocksdb::MemoryUtil::GetApproximateMemoryUsageByType(
+      {database_->db.get()}, {database_->parts.cache.get()}, &usage);
+  if (!status.ok()) return 0;
+  return usage[rocksdb::MemoryUtil::kMemTableTotal] +
+         usage[rocksdb::MemoryUtil::kTableReadersTotal] + usage[rocksdb::MemoryUtil::kCacheTotal];
+}
+
+Status RocksStore::close() {
+  if (closed_.exchange(true)) return {};
+  if (options_.read_only) return {};
+  Status outcome;
+  if (written_ && database_->parts.health->ok()) {
+    const rocksdb::Status synced = db().SyncWAL();
+    if (!synced.ok()) outcome = failed_write(synced);
+    if (outcome) outcome = flush();  // So that the next open has no log to replay.
+  }
+  rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
+  return outcome;
+}
+
+/// What an open that failed means for the caller.
+Error open_error(const ByteStoreOptions& options, const rocksdb::Status& status) {
+  Error error = to_error(status);
+  error.message = "open '" + options.directory + "': " + error.message;
+  if (status.IsInvalidArgument()) {
+    // Families that are missing or that we do not know: not a store of this format.
+    error.code = options.read_only ? ErrorCode::kNotFound : ErrorCode::kUnsupportedFormat;
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options) {
+  ByteStoreOptions settled = options;
+  if (settled.file_system == nullptr) settled.file_system = os_file_system();
+  auto database = std::make_shared<Database>();
+  database->parts = make_parts(settled.file_system);
+  const rocksdb::DBOptions database_settings = database_options(database->parts);
+  const auto families = family_descriptors(database->parts, options.merge);
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      settled.read_only ? rocksdb::DB::OpenForReadOnly(database_settings, settled.directory,
+                                                       families, &database->families, &db)
+                        : rocksdb::DB::Open(database_settings, settled.directory, families,
+                                            &database->families, &db);
+  if (!opened.ok()) return open_error(settled, opened);
+  database->db.reset(db);
+  return std::unique_ptr<ByteStore>(
+      std::make_unique<RocksStore>(std::move(database), std::move(settled)));
+}
+
+}  // namespace anear::storage

@@ -1,0 +1,107 @@
+#include <rapidcheck.h>
+
+#include <catch2/catch.hpp>
+
+#include "byte_store_contract.hpp"
+#include "temp_directory.hpp"
+
+using namespace anear::testing;
+using anear::storage::ByteStoreOptions;
+
+namespace {
+
+std::unique_ptr<ByteStore> open(const std::string& directory, bool read_only = false) {
+  ByteStoreOptions options;
+  options.directory = directory;
+  options.read_only = read_only;
+  options.merge = merge_letters;
+  auto store = anear::storage::open_rocksdb_store(options);
+  if (!store) FAIL(store.error().message);
+  return std::move(*store);
+}
+
+/// A store in a directory that ends with it.
+struct Fresh {
+  TempDirectory directory;
+  std::unique_ptr<ByteStore> store = open(directory.path());
+};
+
+}  // namespace
+
+TEST_CASE("RocksStore applies a batch in order and at once") { check_batches(*Fresh().store); }
+TEST_CASE("RocksStore reads many keys in the order asked for") { check_many(*Fresh().store); }
+TEST_CASE("RocksStore shows a snapshot what was there when it was taken") {
+  check_snapshots(*Fresh().store);
+}
+TEST_CASE("RocksStore walks and deletes ranges") { check_ranges(*Fresh().store); }
+TEST_CASE("RocksStore merges operands into values") { check_merges(*Fresh().store); }
+TEST_CASE("RocksStore fails the read of a key that cannot be merged") {
+  check_failed_merges(*Fresh().store);
+}
+TEST_CASE("RocksStore refuses every call after close") { check_closed(*Fresh().store); }
+
+TEST_CASE("RocksStore equals a map under random batches and snapshots") {
+  const Fresh fresh;
+  CHECK(rc::check([&] { check_model(*fresh.store); }));
+}
+
+TEST_CASE("RocksStore keeps merges, deletes and range deletes over close and reopen") {
+  const TempDirectory directory;
+  for (int round = 0; round < 3; ++round) {
+    const auto store = open(directory.path());
+    WriteBatch batch;
+    batch.merge(Family::kFields, "letters", std::string(1, static_cast<char>('a' + round)));
+    batch.put(Family::kRows, "r" + std::to_string(round), "row");
+    batch.put(Family::kRows, "s", "gone");
+    batch.remove_range(Family::kRows, "s", "t");
+    REQUIRE(store->write(batch, round == 1));
+    if (round != 2) REQUIRE(store->close());
+  }
+  const auto store = open(directory.path());
+  CHECK(value_of(*store, Family::kFields, "letters") == "abc");
+  CHECK(all_in(*store, {Family::kRows, "", ""}) ==
+        Pairs{{"r0", "row"}, {"r1", "row"}, {"r2", "row"}});
+  CHECK(store->verify());
+  CHECK(store->bytes_on_disk() > 0);
+  CHECK(store->bytes_in_memory() > 0);
+  CHECK(store->warnings() == std::vector<std::string>{});
+}
+
+TEST_CASE("RocksStore opened read-only reads, refuses writes and changes no byte") {
+  const TempDirectory directory;
+  {
+    const auto store = open(directory.path());
+    put(*store, "a", "1");
+  }
+  const auto contents = [&] {
+    Pairs files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+      files.emplace_back(entry.path().filename().string(), bytes_of_file(entry.path().string()));
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  };
+  const auto before = contents();
+  {
+    const auto store = open(directory.path(), /*read_only=*/true);
+    CHECK(value_of(*store, Family::kKeys, "a") == "1");
+    CHECK(store->verify());
+    WriteBatch batch;
+    batch.put(Family::kKeys, "b", "2");
+    const auto refused = store->write(batch, true);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == anear::ErrorCode::kReadOnly);
+    CHECK(store->close());
+  }
+  CHECK((contents() == before));
+}
+
+TEST_CASE("RocksStore names what is wrong when it cannot open") {
+  const TempDirectory directory;
+  ByteStoreOptions options;
+  options.directory = directory.path();
+  options.read_only = true;
+  const auto missing = anear::storage::open_rocksdb_store(options);
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().message.find(directory.path()) != std::string::npos);
+}
