@@ -97,7 +97,7 @@ TEST_CASE("HnswIndex built on one thread is the same for the same seed and order
 TEST_CASE("HnswIndex answers beside inserts and deletes, and finds everything afterwards") {
   const Fixture data;
   auto index = HnswIndex::create(kDimension, {.ef_construction = 60});
-  REQUIRE(index->insert(data.rows.view().rows_from(0, 500), test::first_slots(500)));
+  REQUIRE(index->insert(data.rows.view().rows_from(0, kRows / 4), test::first_slots(kRows / 4)));
   std::atomic<bool> done{false};
   std::atomic<bool> good{true};
   std::thread searcher([&] {
@@ -108,19 +108,19 @@ TEST_CASE("HnswIndex answers beside inserts and deletes, and finds everything af
     }
   });
   std::thread deleter([&] {
-    for (Slot slot = 0; slot < 400; slot += 2) index->mark_deleted(slot);
+    for (Slot slot = 0; slot < kRows / 5; slot += 2) index->mark_deleted(slot);
   });
-  const auto slots = test::first_slots(2'000);
-  const auto status = index->insert(data.rows.view().rows_from(500, 1'500),
-                                    std::span(slots).subspan(500), {.threads = 2});
+  const auto slots = test::first_slots(kRows);
+  const auto status = index->insert(data.rows.view().rows_from(kRows / 4, kRows - kRows / 4),
+                                    std::span(slots).subspan(kRows / 4), {.threads = 2});
   deleter.join();
   done = true;
   searcher.join();
   REQUIRE(status);
   CHECK(good);
-  CHECK(index->size() == 1'800);
+  CHECK(index->size() == kRows - kRows / 10);
   Scratch scratch;
-  for (Slot slot = 1; slot < 2'000; slot += 50) {
+  for (Slot slot = 1; slot < kRows; slot += 50) {
     const auto found = index->search(data.rows.row(slot), {.k = 1, .recall = 0.99F}, scratch);
     REQUIRE(found);
     CHECK(found->front().reference == slot);
@@ -155,7 +155,7 @@ TEST_CASE("HnswIndex is the same after save and load, and can grow further") {
   const Fixture data;
   const std::string path = temporary_path();
   auto index = HnswIndex::create(kDimension, {});
-  REQUIRE(index->insert(data.rows.view().rows_from(0, 1'000), test::first_slots(1'000)));
+  REQUIRE(index->insert(data.rows.view().rows_from(0, kRows / 2), test::first_slots(kRows / 2)));
   REQUIRE(index->calibrate());
   REQUIRE(index->save(path));
   auto loaded = HnswIndex::load(path);
@@ -169,8 +169,9 @@ TEST_CASE("HnswIndex is the same after save and load, and can grow further") {
       CHECK((*before)[i].reference == (*after)[i].reference);
     }
   }
-  const auto slots = test::first_slots(2'000);
-  CHECK(loaded->insert(data.rows.view().rows_from(1'000, 1'000), std::span(slots).subspan(1'000)));
+  const auto slots = test::first_slots(kRows);
+  CHECK(loaded->insert(data.rows.view().rows_from(kRows / 2, kRows / 2),
+                       std::span(slots).subspan(kRows / 2)));
   CHECK(loaded->unreachable() == 0);
   std::remove(path.c_str());
 }
