@@ -1,0 +1,285 @@
+#include "anear/storage/image_file.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "sealed.hpp"
+#include "storage/schema/sections_generated.h"
+
+namespace anear::storage {
+namespace {
+
+constexpr std::array<char, 8> kMagic = {'A', 'N', 'E', 'A', 'R', 'I', 'M', 'G'};
+constexpr std::uint64_t kHeaderBytes = 4'096;
+constexpr std::uint64_t kAlignment = 64;
+constexpr std::uint32_t kBlockBytes = 64 << 10;
+constexpr std::size_t kNameBytesMax = 64;
+
+/// The first page of the file.
+struct HeaderBytes {
+  std::array<char, 8> magic;
+  std::uint32_t format;
+  std::uint32_t kind;
+  StoreId store;
+  std::uint64_t sequence;
+  std::uint64_t file_bytes;
+  std::uint64_t table_offset;  ///< Where the sections end.
+  std::array<std::uint8_t, kHeaderBytes - 64> zero;
+  std::uint64_t checksum;
+};
+static_assert(sizeof(HeaderBytes) == kHeaderBytes && std::is_trivially_copyable_v<HeaderBytes>);
+
+std::span<const std::byte> bytes_of(const HeaderBytes& header) {
+  return std::as_bytes(std::span(&header, 1));
+}
+
+std::uint64_t checksum_of(const HeaderBytes& header) {
+  return checksum64(bytes_of(header).first(offsetof(HeaderBytes, checksum)));
+}
+
+std::uint64_t aligned(std::uint64_t offset) {
+  return (offset + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+bool is_section_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameBytesMax) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '/';
+  });
+}
+
+Error image_error(const std::string& path, const std::string& why, Subcode subcode,
+                  std::uint64_t offset) {
+  return Error{ErrorCode::kCorruption, "image '" + path + "': " + why, subcode}.at_position(
+      static_cast<std::int64_t>(offset));
+}
+
+/// Appends to a file and takes the checksum of each block on the way.
+class BlockWriter {
+ public:
+  explicit BlockWriter(File& file) : file_(file) { block_.reserve(kBlockBytes); }
+
+  Status add(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const std::size_t room = std::min(bytes.size(), kBlockBytes - block_.size());
+      block_.insert(block_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(room));
+      bytes = bytes.subspan(room);
+      if (block_.size() < kBlockBytes) continue;
+      if (Status done = end_block(); !done) return done;
+    }
+    return {};
+  }
+  Status pad() {
+    constexpr std::array<std::byte, kAlignment> kZeros{};
+    return add(std::span(kZeros).first(aligned(end()) - end()));
+  }
+  Status end_block() {
+    if (block_.empty()) return {};
+    checksums_.push_back(checksum64(block_));
+    if (Status done = file_.append(block_); !done) return done;
+    written_ += block_.size();
+    block_.clear();
+    return {};
+  }
+  std::uint64_t end() const noexcept { return kHeaderBytes + written_ + block_.size(); }
+  const std::vector<std::uint64_t>& checksums() const noexcept { return checksums_; }
+
+ private:
+  File& file_;
+  std::vector<std::byte> block_;
+  std::vector<std::uint64_t> checksums_;
+  std::uint64_t written_ = 0;
+};
+
+Status check_section(const ImageSectionOut& section) {
+  if (!is_section_name(section.name)) {
+    return invalid_argument("section name '" + section.name + "' is not 1 to 64 of [a-z0-9_./]");
+  }
+  std::uint64_t bytes = 0;
+  for (const auto piece : section.pieces) bytes += piece.size();
+  if (section.stride != 0 && bytes / section.stride == section.count &&
+      bytes % section.stride == 0) {
+    return {};
+  }
+  return invalid_argument("section '" + section.name + "' has " + std::to_string(bytes) +
+                          " bytes; stated are " + std::to_string(section.count) + " of " +
+                          std::to_string(section.stride));
+}
+
+Status add_section(BlockWriter& writer, const ImageSectionOut& section) {
+  if (Status done = writer.pad(); !done) return done;
+  for (const auto piece : section.pieces) {
+    if (Status done = writer.add(piece); !done) return done;
+  }
+  return {};
+}
+
+/// Writes everything but the name: header last, so that an unfinished file has none.
+Result<std::uint64_t> write_all(File& file, const ImageHeader& header,
+                                std::span<const ImageSectionOut> sections) {
+  HeaderBytes head{kMagic, kFormatVersion, header.kind, header.store, header.sequence, 0, 0, {}, 0};
+  constexpr std::array<std::byte, kHeaderBytes> kNoHeader{};
+  if (Status done = file.append(kNoHeader); !done) return std::move(done).error();
+  BlockWriter writer(file);
+  flatbuffers::FlatBufferBuilder builder;
+  std::vector<flatbuffers::Offset<fb::Section>> table;
+  for (const ImageSectionOut& section : sections) {
+    const std::uint64_t offset = aligned(writer.end());
+    if (Status done = add_section(writer, section); !done) return std::move(done).error();
+    table.push_back(fb::CreateSectionDirect(builder, section.name.c_str(), offset, section.stride,
+                                            section.count));
+  }
+  if (Status done = writer.pad(); !done) return std::move(done).error();
+  if (Status done = writer.end_block(); !done) return std::move(done).error();
+  builder.Finish(fb::CreateSectionTableDirect(builder, &table, kBlockBytes, &writer.checksums()));
+  const std::string sealed = seal(builder);
+  head.table_offset = writer.end();
+  head.file_bytes = head.table_offset + sealed.size();
+  head.checksum = checksum_of(head);
+  if (Status done = file.append(std::as_bytes(std::span(sealed))); !done) {
+    return std::move(done).error();
+  }
+  if (Status done = file.write_at(0, bytes_of(head)); !done) return std::move(done).error();
+  if (Status done = file.sync(); !done) return std::move(done).error();
+  if (Status done = file.close(); !done) return std::move(done).error();
+  return head.file_bytes;
+}
+
+Result<std::uint64_t> write_unfinished(FileSystem& files, const std::string& path,
+                                       const ImageHeader& header,
+                                       std::span<const ImageSectionOut> sections) {
+  auto file = files.open(path, OpenMode::kCreateOrTruncate);
+  if (!file) return std::move(file).error();
+  return write_all(**file, header, sections);
+}
+
+/// Reads the header and checks it alone, and against the length of the file.
+Result<HeaderBytes> read_header(const File& file, const std::string& path) {
+  HeaderBytes head{};
+  const auto got = file.read_at(0, std::as_writable_bytes(std::span(&head, 1)));
+  if (!got) return got.error();
+  const auto size = file.size();
+  if (!size) return size.error();
+  if (*got < kMagic.size() || head.magic != kMagic) {
+    return Error{ErrorCode::kUnsupportedFormat, "'" + path + "' is not an image of anear",
+                 Subcode::kForeignFile}
+        .at_position(0);
+  }
+  if (*got < kHeaderBytes) return image_error(path, "cut short", Subcode::kTruncated, *size);
+  if (head.checksum != checksum_of(head)) {
+    return image_error(path, "its header is damaged", Subcode::kChecksum, 0);
+  }
+  if (head.format > kFormatVersion) {
+    return Error{ErrorCode::kUnsupportedFormat,
+                 "image '" + path + "' has format " + std::to_string(head.format) +
+                     "; this anear reads formats up to " + std::to_string(kFormatVersion),
+                 Subcode::kNewerFormat};
+  }
+  if (*size != head.file_bytes) {
+    return image_error(
+        path, "it has " + std::to_string(*size) + " bytes, not " + std::to_string(head.file_bytes),
+        Subcode::kTruncated, std::min(*size, head.file_bytes));
+  }
+  if (head.table_offset < kHeaderBytes || head.table_offset > head.file_bytes) {
+    return image_error(path, "its header is wrong", Subcode::kNone, 0);
+  }
+  return head;
+}
+
+/// One entry of the table, inside of [header, end).
+bool read_section(const fb::Section& from, std::span<std::byte> file, std::uint64_t end,
+                  ImageSectionIn& to) {
+  to.name = to_string(*from.name());
+  to.stride = from.stride();
+  to.count = from.count();
+  const std::uint64_t offset = from.offset();
+  if (!is_section_name(to.name) || to.stride == 0 || offset % kAlignment != 0) return false;
+  if (offset < kHeaderBytes || offset > end) return false;
+  if (to.count > (end - offset) / to.stride) return false;
+  to.bytes = file.subspan(offset, to.count * to.stride);
+  return true;
+}
+
+Status check_blocks(const fb::SectionTable& table, std::span<const std::byte> data,
+                    const std::string& path) {
+  const std::uint64_t block_bytes = table.block_bytes();
+  const bool fits = block_bytes != 0 &&
+                    table.checksums()->size() == (data.size() + block_bytes - 1) / block_bytes;
+  if (!fits) return image_error(path, "its section table is wrong", Subcode::kNone, 0);
+  for (flatbuffers::uoffset_t i = 0; i < table.checksums()->size(); ++i) {
+    const std::uint64_t begin = i * block_bytes;
+    const auto block = data.subspan(begin, std::min(block_bytes, data.size() - begin));
+    if (checksum64(block) != table.checksums()->Get(i)) {
+      return image_error(path, "a block is damaged", Subcode::kChecksum, kHeaderBytes + begin);
+    }
+  }
+  return {};
+}
+
+Status read_sections(const HeaderBytes& head, std::span<std::byte> file, const std::string& path,
+                     std::vector<ImageSectionIn>& sections) {
+  const auto sealed = file.subspan(head.table_offset);
+  Unsealed<fb::SectionTable> table;
+  if (!table.open({reinterpret_cast<const char*>(sealed.data()), sealed.size()})) {
+    return image_error(path, "its section table is damaged", Subcode::kChecksum, head.table_offset);
+  }
+  const auto data = file.subspan(kHeaderBytes, head.table_offset - kHeaderBytes);
+  if (Status checked = check_blocks(*table, data, path); !checked) return checked;
+  for (const fb::Section* from : *table->sections()) {
+    ImageSectionIn to;
+    if (!read_section(*from, file, head.table_offset, to)) {
+      return image_error(path, "its section table is wrong", Subcode::kNone, head.table_offset);
+    }
+    sections.push_back(std::move(to));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::uint64_t> write_image(FileSystem& files, const std::string& directory,
+                                  const std::string& name, const ImageHeader& header,
+                                  std::span<const ImageSectionOut> sections) {
+  for (const ImageSectionOut& section : sections) {
+    if (Status fits = check_section(section); !fits) return std::move(fits).error();
+  }
+  const std::string path = path_in(directory, name);
+  const auto taken = files.exists(path);
+  if (!taken) return taken.error();
+  if (*taken) return Error{ErrorCode::kAlreadyExists, "image '" + path + "' is there already"};
+  const std::string unfinished = path + ".tmp";
+  auto bytes = write_unfinished(files, unfinished, header, sections);
+  if (bytes) {
+    const Status renamed = files.rename({.from = unfinished, .to = path});
+    if (!renamed) bytes = renamed.error();
+  }
+  if (!bytes) {
+    // The first error is the one to tell; the next image of this name replaces what is left.
+    (void)files.remove(unfinished);
+    return bytes;
+  }
+  if (Status synced = files.sync_directory(directory); !synced) return std::move(synced).error();
+  return bytes;
+}
+
+Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
+                         const StoreId& store) {
+  const std::string path = path_in(directory, name);
+  auto file = files.open(path, OpenMode::kRead);
+  if (!file) return std::move(file).error();
+  const auto head = read_header(**file, path);
+  if (!head) return head.error();
+  if (head->store != store) {
+    return image_error(path, "it belongs to another store", Subcode::kForeignFile, 0);
+  }
+  auto mapping = files.map_private(path, head->file_bytes);
+  if (!mapping) return std::move(mapping).error();
+  Image image{{head->store, head->sequence, head->kind}, {}, head->file_bytes, mapping->owner};
+  if (Status read = read_sections(*head, mapping->bytes, path, image.sections); !read) {
+    return std::move(read).error();
+  }
+  return image;
+}
+
+}  // namespace anear::storage
