@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -47,22 +48,23 @@ class FilterCache {
 
  private:
   struct Entry {
+    std::string key;
     Sequence sequence = 0;
-    std::uint64_t used = 0;
     std::size_t bytes = 0;
-    std::string field_key;
     std::shared_ptr<const SlotSet> slots;
   };
+  using Entries = std::list<Entry>;
 
-  void make_room(std::size_t bytes);
-  void drop(std::unordered_map<std::string, Entry>::iterator entry);
+  Sequence newest_touch(std::uint32_t collection, std::string_view field) const;
+  void drop(Entries::iterator entry);
 
   const std::size_t bytes_max_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, Entry> entries_;
-  std::unordered_map<std::string, Sequence> touched_;
+  Entries entries_;                                                 ///< Most recently used first.
+  std::unordered_map<std::string_view, Entries::iterator> by_key_;  ///< Views of Entry::key.
+  std::unordered_map<std::string, Sequence> touched_;               ///< By collection and field.
+  Sequence touched_all_ = 0;  ///< For fields that are not in `touched_`.
   std::size_t bytes_ = 0;
-  std::uint64_t clock_ = 0;
 };
 
 }  // namespace anear

@@ -54,7 +54,8 @@ class SlotSet {
     if (chunks_[index] != nullptr) count_ -= count_of(*chunks_[index]);
     if (chunk != nullptr) count_ += count_of(*chunk);
     chunks_[index] = std::move(chunk);
-    rebuild_words();
+    words_.resize(chunks_.size(), nullptr);
+    words_[index] = chunks_[index] == nullptr ? nullptr : chunks_[index]->data();
   }
 
   std::size_t count() const noexcept { return count_; }
@@ -104,12 +105,6 @@ class SlotSet {
     }
     words_[index] = chunk->data();
     return (*chunk)[(slot / 64) % kChunkWords];
-  }
-  void rebuild_words() {
-    words_.resize(chunks_.size());
-    for (std::size_t i = 0; i < chunks_.size(); ++i) {
-      words_[i] = chunks_[i] == nullptr ? nullptr : chunks_[i]->data();
-    }
   }
 
   std::vector<std::shared_ptr<Chunk>> chunks_;

@@ -25,10 +25,10 @@ enum class ValueClass : std::uint8_t {
 };
 
 ValueClass class_of(const Value& value) noexcept;
-/// The class of a declared field's values; for a list, that of the values inside it. kNothing for
-/// kAny.
+/// The class of a declared field's values. kNothing for kAny.
 ValueClass class_of(FieldType type) noexcept;
-bool is_list(FieldType type) noexcept;
+/// The type of the values inside a list; kAny when `type` is no list.
+FieldType type_inside(FieldType type) noexcept;
 
 /// Exact: neither number is rounded. Unordered when `b` is NaN.
 std::partial_ordering compare_numbers(std::int64_t a, double b) noexcept;

@@ -1,0 +1,186 @@
+#include "collection/field_container.hpp"
+
+#include <bit>
+
+namespace anear {
+namespace {
+
+constexpr char kWhole = 1;
+constexpr char kChange = 2;
+constexpr std::size_t kListedMax = 4'096;
+constexpr std::uint16_t kBitmapMark = 0xFFFF;
+constexpr std::size_t kBitmapBytes = kContainerSlots / 8;
+
+/// What a container says of each slot: added, removed (in neither: as before). In a whole one,
+/// `removed` stays empty and stands for all others.
+struct Decoded {
+  bool whole = true;
+  ContainerBits added{};
+  ContainerBits removed{};
+};
+
+bool decode(std::string_view bytes, Decoded& decoded);
+std::string encode(const Decoded& decoded);
+
+/// Takes one set from the front of `bytes` and unites it with `bits`.
+bool take_set(std::string_view& bytes, ContainerBits& bits);
+bool take_listed(std::string_view& bytes, std::size_t count, ContainerBits& bits);
+bool take_bitmap(std::string_view& bytes, ContainerBits& bits);
+void append_set(std::string& out, const ContainerBits& bits);
+void append_listed(std::string& out, std::span<const std::uint16_t> slots);
+void append_u16(std::string& out, std::uint16_t number);
+std::uint16_t u16_at(std::string_view bytes, std::size_t at) noexcept;
+std::size_t count_of(const ContainerBits& bits) noexcept;
+void set_bit(ContainerBits& bits, std::uint16_t slot) noexcept {
+  bits[slot >> 6] |= std::uint64_t{1} << (slot & 63);
+}
+
+}  // namespace
+
+std::string encode_change(std::span<const std::uint16_t> added,
+                          std::span<const std::uint16_t> removed) {
+  if (added.size() <= kListedMax && removed.size() <= kListedMax) {
+    std::string out(1, kChange);
+    out.reserve(5 + 2 * (added.size() + removed.size()));
+    append_listed(out, added);
+    append_listed(out, removed);
+    return out;
+  }
+  Decoded change;
+  change.whole = false;
+  for (const std::uint16_t slot : added) set_bit(change.added, slot);
+  for (const std::uint16_t slot : removed) set_bit(change.removed, slot);
+  return encode(change);
+}
+
+std::optional<std::string> merge_containers(std::optional<std::string_view> older,
+                                            std::string_view newer) {
+  Decoded before;
+  Decoded after;
+  if (!decode(newer, after)) return std::nullopt;
+  if (older && !decode(*older, before)) return std::nullopt;
+  if (after.whole) return std::string(newer);
+  for (std::size_t i = 0; i < before.added.size(); ++i) {
+    const std::uint64_t undecided = ~(after.added[i] | after.removed[i]);
+    after.added[i] |= before.added[i] & undecided;
+    after.removed[i] |= before.removed[i] & undecided;
+  }
+  after.whole = before.whole;  // Nothing stored is a whole container without slots.
+  if (after.whole) after.removed = {};
+  return encode(after);
+}
+
+bool unite_container(std::string_view container, ContainerBits& bits) {
+  if (container.empty()) return false;
+  const char kind = container.front();
+  container.remove_prefix(1);
+  if ((kind != kWhole && kind != kChange) || !take_set(container, bits)) return false;
+  if (kind == kWhole) return container.empty();
+  ContainerBits removed{};
+  return take_set(container, removed) && container.empty();
+}
+
+namespace {
+
+bool decode(std::string_view bytes, Decoded& decoded) {
+  if (bytes.empty()) return false;
+  const char kind = bytes.front();
+  bytes.remove_prefix(1);
+  decoded.whole = kind == kWhole;
+  if ((kind != kWhole && kind != kChange) || !take_set(bytes, decoded.added)) return false;
+  if (!decoded.whole) {
+    if (!take_set(bytes, decoded.removed)) return false;
+    for (std::size_t i = 0; i < decoded.added.size(); ++i) {
+      if ((decoded.added[i] & decoded.removed[i]) != 0) return false;
+    }
+  }
+  return bytes.empty();
+}
+
+std::string encode(const Decoded& decoded) {
+  std::string out(1, decoded.whole ? kWhole : kChange);
+  append_set(out, decoded.added);
+  if (!decoded.whole) append_set(out, decoded.removed);
+  return out;
+}
+
+bool take_set(std::string_view& bytes, ContainerBits& bits) {
+  if (bytes.size() < 2) return false;
+  const std::uint16_t count = u16_at(bytes, 0);
+  bytes.remove_prefix(2);
+  if (count == kBitmapMark) return take_bitmap(bytes, bits);
+  return count <= kListedMax && take_listed(bytes, count, bits);
+}
+
+bool take_listed(std::string_view& bytes, std::size_t count, ContainerBits& bits) {
+  if (bytes.size() < 2 * count) return false;
+  std::int32_t previous = -1;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint16_t slot = u16_at(bytes, 2 * i);
+    if (slot <= previous) return false;
+    previous = slot;
+    set_bit(bits, slot);
+  }
+  bytes.remove_prefix(2 * count);
+  return true;
+}
+
+bool take_bitmap(std::string_view& bytes, ContainerBits& bits) {
+  if (bytes.size() < kBitmapBytes) return false;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    std::uint64_t word = 0;
+    for (std::size_t byte = 0; byte < 8; ++byte) {
+      word |= std::uint64_t{static_cast<std::uint8_t>(bytes[8 * i + byte])} << (8 * byte);
+    }
+    count += static_cast<std::size_t>(std::popcount(word));
+    bits[i] |= word;
+  }
+  bytes.remove_prefix(kBitmapBytes);
+  return count > kListedMax;
+}
+
+void append_set(std::string& out, const ContainerBits& bits) {
+  const std::size_t count = count_of(bits);
+  if (count <= kListedMax) {
+    out.reserve(out.size() + 2 + 2 * count);
+    append_u16(out, static_cast<std::uint16_t>(count));
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+      for (std::uint64_t word = bits[i]; word != 0; word &= word - 1) {
+        append_u16(out, static_cast<std::uint16_t>(
+                            64 * i + static_cast<std::size_t>(std::countr_zero(word))));
+      }
+    }
+    return;
+  }
+  out.reserve(out.size() + 2 + kBitmapBytes);
+  append_u16(out, kBitmapMark);
+  for (const std::uint64_t word : bits) {
+    for (unsigned byte = 0; byte < 8; ++byte) out += static_cast<char>(word >> (8 * byte) & 0xFF);
+  }
+}
+
+void append_listed(std::string& out, std::span<const std::uint16_t> slots) {
+  append_u16(out, static_cast<std::uint16_t>(slots.size()));
+  for (const std::uint16_t slot : slots) append_u16(out, slot);
+}
+
+void append_u16(std::string& out, std::uint16_t number) {
+  out += static_cast<char>(number & 0xFF);
+  out += static_cast<char>(number >> 8);
+}
+
+std::uint16_t u16_at(std::string_view bytes, std::size_t at) noexcept {
+  const auto low = static_cast<std::uint8_t>(bytes[at]);
+  const auto high = static_cast<std::uint8_t>(bytes[at + 1]);
+  return static_cast<std::uint16_t>(low | high << 8);
+}
+
+std::size_t count_of(const ContainerBits& bits) noexcept {
+  std::size_t count = 0;
+  for (const std::uint64_t word : bits) count += static_cast<std::size_t>(std::popcount(word));
+  return count;
+}
+
+}  // namespace
+}  // namespace anear
