@@ -12,6 +12,9 @@ constexpr std::size_t kShownBytes = 40;
 
 /// How many bytes the character at the front takes; 0 when it is none that may be shown.
 std::size_t character_bytes(std::string_view text) noexcept;
+// The second byte tells overlong forms, surrogates and numbers past U+10FFFF from characters.
+std::uint8_t least_second(std::uint8_t first) noexcept;
+std::uint8_t most_second(std::uint8_t first) noexcept;
 
 }  // namespace
 
@@ -56,12 +59,15 @@ std::size_t character_bytes(std::string_view text) noexcept {
   for (std::size_t i = 1; i < bytes; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
   }
-  // The second byte tells overlong forms, surrogates and numbers past U+10FFFF from characters.
-  if (first == 0xE0 && byte(1) < 0xA0) return 0;
-  if (first == 0xED && byte(1) > 0x9F) return 0;
-  if (first == 0xF0 && byte(1) < 0x90) return 0;
-  if (first == 0xF4 && byte(1) > 0x8F) return 0;
-  return bytes;
+  return byte(1) >= least_second(first) && byte(1) <= most_second(first) ? bytes : 0;
+}
+
+std::uint8_t least_second(std::uint8_t first) noexcept {
+  return first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+}
+
+std::uint8_t most_second(std::uint8_t first) noexcept {
+  return first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
 }
 
 }  // namespace

@@ -216,6 +216,17 @@ TEST_CASE("Syntax errors say where and what was expected") {
   }
 }
 
+TEST_CASE("Messages quote what was written as valid text") {
+  CHECK(refused("a = 5 \"\xC3\xA4\xE2\x82\xAC\"").message.find("\xC3\xA4\xE2\x82\xAC") !=
+        std::string::npos);
+  for (const char* wrong : {"\xC3", "\xC0\xAF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80",
+                            "\xF4\x90\x80\x80", "\x80", "\x01", "\x7F", "\n"}) {
+    const std::string message = refused("a = 5 \"" + std::string(wrong) + "\"").message;
+    for (const char c : message) CHECK((c >= 0x20 && c < 0x7F));
+  }
+  CHECK(refused("a = 5 " + std::string(60'000, 'x')).message.size() < 200);
+}
+
 TEST_CASE("Nesting ends at its limit with an error") {
   const auto nested = [](std::size_t depth, const std::string& open, const std::string& close) {
     std::string filter;
