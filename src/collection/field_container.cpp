@@ -1,9 +1,13 @@
 #include "collection/field_container.hpp"
 
 #include <bit>
+#include <cstring>
 
 namespace anear {
 namespace {
+
+// Sets are copied as they stand in memory.
+static_assert(std::endian::native == std::endian::little, "containers are little-endian");
 
 constexpr char kWhole = 1;
 constexpr char kChange = 2;
@@ -18,6 +22,27 @@ struct Decoded {
   ContainerBits added{};
   ContainerBits removed{};
 };
+
+/// The same of a container that names few slots, ascending: most are so, and clearing bitmaps would
+/// be nearly all of their merge.
+constexpr std::size_t kFewMax = 128;
+struct Mark {
+  std::uint16_t slot;
+  bool added;
+};
+struct Few {
+  bool whole = true;
+  std::size_t count = 0;
+  std::array<Mark, 2 * kFewMax> marks;
+
+  void add(Mark mark) noexcept { marks[count++] = mark; }
+};
+
+/// False when there are more, or when the bytes may be damaged.
+bool decode_few(std::string_view bytes, Few& few);
+bool append_ascending(std::string_view added, std::string_view removed, Few& few);
+std::string merge_few(const Few& older, const Few& newer);
+std::string encode_few(const Few& few);
 
 bool decode(std::string_view bytes, Decoded& decoded);
 std::string encode(const Decoded& decoded);
@@ -55,6 +80,11 @@ std::string encode_change(std::span<const std::uint16_t> added,
 
 std::optional<std::string> merge_containers(std::optional<std::string_view> older,
                                             std::string_view newer) {
+  Few few_before;
+  Few few_after;
+  if (decode_few(newer, few_after) && (!older || decode_few(*older, few_before))) {
+    return merge_few(few_before, few_after);
+  }
   Decoded before;
   Decoded after;
   if (!decode(newer, after)) return std::nullopt;
@@ -81,6 +111,73 @@ bool unite_container(std::string_view container, ContainerBits& bits) {
 }
 
 namespace {
+
+bool decode_few(std::string_view bytes, Few& few) {
+  if (bytes.size() < 3 || bytes.size() > 5 + 2 * kFewMax) return false;
+  const char kind = bytes.front();
+  const std::size_t added = u16_at(bytes, 1);
+  few.whole = kind == kWhole;
+  if (few.whole) {
+    return bytes.size() == 3 + 2 * added && append_ascending(bytes.substr(3), {}, few);
+  }
+  if (kind != kChange || bytes.size() < 5 + 2 * added) return false;
+  const std::size_t removed = u16_at(bytes, 3 + 2 * added);
+  return bytes.size() == 5 + 2 * (added + removed) &&
+         append_ascending(bytes.substr(3, 2 * added), bytes.substr(5 + 2 * added), few);
+}
+
+bool append_ascending(std::string_view added, std::string_view removed, Few& few) {
+  std::int32_t previous = -1;
+  while (!added.empty() || !removed.empty()) {
+    const bool is_added =
+        removed.empty() || (!added.empty() && u16_at(added, 0) < u16_at(removed, 0));
+    std::string_view& from = is_added ? added : removed;
+    const std::uint16_t slot = u16_at(from, 0);
+    if (slot <= previous) return false;
+    previous = slot;
+    few.add({slot, is_added});
+    from.remove_prefix(2);
+  }
+  return true;
+}
+
+std::string merge_few(const Few& older, const Few& newer) {
+  if (newer.whole) return encode_few(newer);
+  Few merged;
+  merged.whole = older.whole;
+  const auto keep = [&merged](Mark mark) {
+    if (mark.added || !merged.whole) merged.add(mark);
+  };
+  std::size_t from_older = 0;
+  for (std::size_t i = 0; i < newer.count; ++i) {
+    const Mark mark = newer.marks[i];
+    while (from_older < older.count && older.marks[from_older].slot < mark.slot) {
+      keep(older.marks[from_older++]);
+    }
+    if (from_older < older.count && older.marks[from_older].slot == mark.slot) ++from_older;
+    keep(mark);
+  }
+  while (from_older < older.count) keep(older.marks[from_older++]);
+  return encode_few(merged);
+}
+
+std::string encode_few(const Few& few) {
+  std::string out(1, few.whole ? kWhole : kChange);
+  out.reserve(5 + 2 * few.count);
+  const auto append = [&](bool added) {
+    const std::size_t count_at = out.size();
+    append_u16(out, 0);
+    for (std::size_t i = 0; i < few.count; ++i) {
+      if (few.marks[i].added == added) append_u16(out, few.marks[i].slot);
+    }
+    const std::size_t count = (out.size() - count_at) / 2 - 1;
+    out[count_at] = static_cast<char>(count & 0xFF);
+    out[count_at + 1] = static_cast<char>(count >> 8);
+  };
+  append(true);
+  if (!few.whole) append(false);
+  return out;
+}
 
 bool decode(std::string_view bytes, Decoded& decoded) {
   if (bytes.empty()) return false;
@@ -129,10 +226,8 @@ bool take_bitmap(std::string_view& bytes, ContainerBits& bits) {
   if (bytes.size() < kBitmapBytes) return false;
   std::size_t count = 0;
   for (std::size_t i = 0; i < bits.size(); ++i) {
-    std::uint64_t word = 0;
-    for (std::size_t byte = 0; byte < 8; ++byte) {
-      word |= std::uint64_t{static_cast<std::uint8_t>(bytes[8 * i + byte])} << (8 * byte);
-    }
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data() + 8 * i, sizeof(word));
     count += static_cast<std::size_t>(std::popcount(word));
     bits[i] |= word;
   }
@@ -142,27 +237,25 @@ bool take_bitmap(std::string_view& bytes, ContainerBits& bits) {
 
 void append_set(std::string& out, const ContainerBits& bits) {
   const std::size_t count = count_of(bits);
-  if (count <= kListedMax) {
-    out.reserve(out.size() + 2 + 2 * count);
-    append_u16(out, static_cast<std::uint16_t>(count));
-    for (std::size_t i = 0; i < bits.size(); ++i) {
-      for (std::uint64_t word = bits[i]; word != 0; word &= word - 1) {
-        append_u16(out, static_cast<std::uint16_t>(
-                            64 * i + static_cast<std::size_t>(std::countr_zero(word))));
-      }
-    }
+  if (count > kListedMax) {
+    append_u16(out, kBitmapMark);
+    out.append(reinterpret_cast<const char*>(bits.data()), kBitmapBytes);
     return;
   }
-  out.reserve(out.size() + 2 + kBitmapBytes);
-  append_u16(out, kBitmapMark);
-  for (const std::uint64_t word : bits) {
-    for (unsigned byte = 0; byte < 8; ++byte) out += static_cast<char>(word >> (8 * byte) & 0xFF);
+  std::array<std::uint16_t, kListedMax> slots;
+  std::size_t listed = 0;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    for (std::uint64_t word = bits[i]; word != 0; word &= word - 1) {
+      slots[listed++] =
+          static_cast<std::uint16_t>(64 * i + static_cast<std::size_t>(std::countr_zero(word)));
+    }
   }
+  append_listed(out, std::span(slots).first(listed));
 }
 
 void append_listed(std::string& out, std::span<const std::uint16_t> slots) {
   append_u16(out, static_cast<std::uint16_t>(slots.size()));
-  for (const std::uint16_t slot : slots) append_u16(out, slot);
+  out.append(reinterpret_cast<const char*>(slots.data()), slots.size_bytes());
 }
 
 void append_u16(std::string& out, std::uint16_t number) {
