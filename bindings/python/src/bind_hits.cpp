@@ -56,7 +56,7 @@ py::array_t<float> distances_of(const BatchHits& batch) {
   return distances;
 }
 
-py::dict to_python(const Explain& explain) {
+py::dict explanation_of(const Explain& explain) {
   using py::literals::operator""_a;
   return py::dict(
       "plan"_a = explain.plan, "live"_a = explain.live, "matches"_a = explain.matches,
@@ -144,7 +144,7 @@ void bind_list_of_hits(py::module_& module) {
       .def_property_readonly("explain",
                              [](const Hits& hits) -> py::object {
                                if (!hits.explain) return py::none();
-                               return to_python(*hits.explain);
+                               return explanation_of(*hits.explain);
                              })
       .def("__repr__", [](const Hits& hits) {
         std::string text = "Hits([";
