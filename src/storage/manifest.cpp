@@ -65,7 +65,7 @@ bool read_field(const fb::FieldInfo& from, ManifestField& to) {
 }
 
 bool read_image(const fb::ImageInfo& from, ManifestImage& to) {
-  to = {to_string(*from.file()), from.sequence(), from.vector()};
+  to = {to_string(*from.file()), from.sequence(), from.vector(), from.next_slot()};
   return is_file_name(to.file);
 }
 
@@ -97,7 +97,8 @@ std::string encode_manifest(const CollectionManifest& manifest) {
   std::vector<flatbuffers::Offset<fb::ImageInfo>> images;
   for (const ManifestImage& image : manifest.images) {
     images.push_back(
-        fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence, image.vector));
+        fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence, image.vector,
+                                  image.next_slot));
   }
   const auto collection =
       fb::CreateCollectionDirect(builder, manifest.number, manifest.name.c_str(), manifest.created,

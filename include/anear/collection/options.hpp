@@ -58,7 +58,7 @@ using IndexOptions = std::variant<FlatOptions, HnswOptions, IvfPqOptions>;
 
 /// One named vector of a collection. `metric` and `kind` win over what `index` says of them.
 struct VectorSchema {
-  std::string name;
+  std::string name{};
   std::size_t dimension = 0;
   Metric metric = Metric::kCosine;
   ScalarKind kind =
@@ -68,15 +68,15 @@ struct VectorSchema {
 
 /// One declared field.
 struct FieldSchema {
-  std::string name;
+  std::string name{};
   FieldType type = FieldType::kString;
 };
 
 /// What a collection holds. Names: 1 to 128 bytes of UTF-8, starting with a letter or '_', of
 /// letters, digits, '_', '.', '-'.
 struct CollectionSchema {
-  std::vector<VectorSchema> vectors;
-  std::vector<FieldSchema> fields;
+  std::vector<VectorSchema> vectors{};
+  std::vector<FieldSchema> fields{};
   bool dynamic = false;  ///< Accept undeclared fields and keep them with the type each value has.
 };
 

@@ -48,6 +48,7 @@ struct ManifestImage {
   std::string file;          ///< A name in kImagesDirectory: no '/', not "." or "..".
   Sequence sequence = 0;     ///< Commits up to here are in it.
   std::uint32_t vector = 0;  ///< Which vector it indexes; the caller's number.
+  Slot next_slot = 0;        ///< Slots below are in it, as far as they had a row and were live.
   friend bool operator==(const ManifestImage&, const ManifestImage&) = default;
 };
 

@@ -1,0 +1,97 @@
+// One of the indexes, chosen at run time: what a collection holds for each named vector.
+//
+// Each call is one switch over the kinds, outside of all loops; nothing inside an index is virtual.
+// Threads: as the index inside (searches run beside one writer).
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "anear/index/flat_index.hpp"
+#include "anear/index/hnsw_index.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+class AnyIndex {
+ public:
+  using Variant = std::variant<FlatIndex, HnswIndex>;
+
+  /// By the alternative of `options`. Fails as the index's own create().
+  static Result<AnyIndex> create(std::size_t dimension, const FlatOptions& options) {
+    return wrap(FlatIndex::create(dimension, options));
+  }
+  static Result<AnyIndex> create(std::size_t dimension, const HnswOptions& options) {
+    return wrap(HnswIndex::create(dimension, options));
+  }
+  static Result<AnyIndex> attach(std::size_t dimension, const FlatOptions& options,
+                                 const SectionSet& set) {
+    return wrap(FlatIndex::attach(dimension, options, set));
+  }
+  static Result<AnyIndex> attach(std::size_t dimension, const HnswOptions& options,
+                                 const SectionSet& set) {
+    return wrap(HnswIndex::attach(dimension, options, set));
+  }
+
+  Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {}) {
+    return std::visit([&](auto& index) { return index.insert(rows, slots, build); }, index_);
+  }
+  Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
+                                       Scratch& scratch, SearchCost* cost = nullptr) const {
+    return std::visit(
+        [&](const auto& index) { return index.search(query, options, scratch, cost); }, index_);
+  }
+  /// By comparing every wanted slot.
+  Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
+                                           Scratch& scratch, SearchCost* cost = nullptr) const {
+    return std::visit(
+        [&](const auto& index) { return index.nearest_of(query, options, scratch, cost); }, index_);
+  }
+  bool mark_deleted(Slot slot) noexcept {
+    return std::visit([&](auto& index) { return index.mark_deleted(slot); }, index_);
+  }
+  bool contains(Slot slot) const noexcept {
+    return std::visit([&](const auto& index) { return index.contains(slot); }, index_);
+  }
+  bool needs_calibration() const {
+    return std::visit([](const auto& index) { return index.needs_calibration(); }, index_);
+  }
+  Status calibrate(const BuildOptions& build = {}) {
+    return std::visit([&](auto& index) { return index.calibrate(build); }, index_);
+  }
+  std::vector<SectionOut> sections() const {
+    return std::visit([](const auto& index) { return index.sections(); }, index_);
+  }
+  /// Live rows; positions() counts the deleted ones too.
+  std::size_t size() const noexcept {
+    return std::visit([](const auto& index) { return index.size(); }, index_);
+  }
+  std::size_t positions() const noexcept {
+    return std::visit([](const auto& index) { return index.positions(); }, index_);
+  }
+  std::size_t bytes() const noexcept {
+    return std::visit([](const auto& index) { return index.bytes(); }, index_);
+  }
+  /// The number of the kind, as it stands in images.
+  std::uint32_t kind() const noexcept {
+    return std::visit([](const auto& index) { return index.kKind; }, index_);
+  }
+  bool is_flat() const noexcept { return std::holds_alternative<FlatIndex>(index_); }
+  const Variant& variant() const noexcept { return index_; }
+
+ private:
+  explicit AnyIndex(Variant index) : index_(std::move(index)) {}
+
+  template <typename Index>
+  static Result<AnyIndex> wrap(Result<Index> index) {
+    if (!index) return std::move(index).error();
+    return AnyIndex(Variant(std::move(*index)));
+  }
+  Variant index_;
+};
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear

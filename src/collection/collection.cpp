@@ -1,0 +1,400 @@
+// The two main paths, upsert() and search(); the rest of a collection's calls below them.
+#include "anear/collection/collection.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "anear/core/parallel.hpp"
+#include "collection/commit_queue.hpp"
+#include "collection/indexer.hpp"
+#include "collection/planner.hpp"
+#include "collection/prepare.hpp"
+#include "collection/record_reader.hpp"
+#include "collection/schema.hpp"
+#include "collection/store_keys.hpp"
+#include "collection/store_runtime.hpp"
+
+namespace anear {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double micros_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+/// The store is open, the collection exists, this is the process that opened it.
+Result<CallGuard> enter(const CollectionState& collection) {
+  auto guard = CallGuard::enter(*collection.runtime);
+  if (!guard) return guard;
+  if (Status exists = collection.check_exists(); !exists) return std::move(exists).error();
+  return guard;
+}
+
+Status check_writable(const CollectionState& collection) {
+  if (!collection.runtime->options.read_only) return {};
+  return Error{ErrorCode::kReadOnly,
+               "the store '" + collection.runtime->path + "' was opened read-only"};
+}
+
+Result<Sequence> commit(CollectionState& collection, WriteRequest& request);
+Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kind,
+                             const RecordBatch& batch);
+
+/// Rows [begin, end) of a search_batch().
+struct BatchPart {
+  const Query& query;
+  MatrixView queries;
+  std::size_t begin;
+  std::size_t end;
+};
+
+/// One query vector against one view.
+struct OneSearch {
+  const View& view;
+  const Plan& plan;
+  const Query& query;
+  VectorView vector;
+};
+
+/// Both halves of the collection, merged: what is indexed and what is not yet.
+Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scratch,
+                                         SearchCost& cost);
+Status search_rows(const CollectionState& collection, const View& view, const Plan& plan,
+                   const BatchPart& part, BatchHits& hits);
+Result<Hits> fetch(const CollectionState& collection, const View& view, const Query& query,
+                   const std::vector<Neighbor>& nearest);
+float relevance_of(Metric metric, float distance);
+
+/// Borrows a Scratch from the store.
+class BorrowedScratch {
+ public:
+  explicit BorrowedScratch(ScratchPool& pool) : pool_(pool), scratch_(pool.take()) {}
+  BorrowedScratch(const BorrowedScratch&) = delete;
+  BorrowedScratch& operator=(const BorrowedScratch&) = delete;
+  ~BorrowedScratch() { pool_.give_back(std::move(scratch_)); }
+  Scratch& operator*() noexcept { return *scratch_; }
+
+ private:
+  ScratchPool& pool_;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+}  // namespace
+
+Result<Sequence> Collection::upsert(const RecordBatch& batch) {
+  return write_batch(*impl_, WriteRequest::Kind::kUpsert, batch);
+}
+
+Result<Sequence> Collection::update(const RecordBatch& batch) {
+  return write_batch(*impl_, WriteRequest::Kind::kUpdate, batch);
+}
+
+namespace {
+
+Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kind,
+                             const RecordBatch& batch) {
+  const auto guard = enter(collection);
+  if (!guard) return guard.error();
+  if (Status writable = check_writable(collection); !writable) return std::move(writable).error();
+  WriteRequest request{.kind = kind, .collection = &collection};
+  auto prepared = prepare(batch, collection.schema);  // 1. A bad record is refused untouched.
+  if (!prepared) return std::move(prepared).error();
+  request.batch = std::move(*prepared);
+  return commit(collection, request);
+}
+
+Result<Sequence> commit(CollectionState& collection, WriteRequest& request) {
+  StoreRuntime& runtime = *collection.runtime;
+  runtime.commits->submit(request);  // 2. A leader writes, syncs, marks, publishes, wakes us.
+  if (!request.status) return std::move(request.status).error();
+  // 3. The indexer takes it from here. What it cannot do is no failure of this write.
+  if (Status indexed = runtime.indexer->wrote(collection); !indexed)
+    runtime.log(indexed.error().message);
+  return request.sequence;
+}
+
+}  // namespace
+
+Result<Hits> Collection::search(const Query& query) const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  const auto start = Clock::now();
+  const View view = impl_->pin();  // 1. One state for all that follows.
+
+  const auto plan = plan_search(query, *impl_, view);  // 2. Filter to slots; scan or walk.
+  if (!plan) return plan.error();
+  const double filter_micros = micros_since(start);
+
+  SearchCost cost;
+  BorrowedScratch scratch(impl_->runtime->scratches);  // 3. Fresh records and indexed ones.
+  const auto nearest = nearest_in({view, *plan, query, plan->query}, *scratch, cost);
+  if (!nearest) return nearest.error();
+  const double search_micros = micros_since(start) - filter_micros;
+
+  auto hits = fetch(*impl_, view, query, *nearest);  // 4. Fields of the winners only.
+  if (!hits || !query.explain) return hits;
+  const SearchedVector& vector = view->vectors[plan->vector];
+  hits->explain = Explain{.plan = plan->name(*vector.index),
+                          .live = view->live.count(),
+                          .matches = plan->wanted(view).count(),
+                          .tail = vector.tail.rows(),
+                          .distances = cost.distances,
+                          .hops = cost.hops,
+                          .reranked = cost.reranked,
+                          .filter_micros = filter_micros,
+                          .search_micros = search_micros,
+                          .fetch_micros = micros_since(start) - filter_micros - search_micros,
+                          .sequence = view.sequence,
+                          .indexed_sequence = view->indexed_sequence};
+  return hits;
+}
+
+namespace {
+
+Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scratch,
+                                         SearchCost& cost) {
+  const auto& [view, plan, query, vector] = search;
+  const SearchedVector& searched = view->vectors[plan.vector];
+  const SlotSet& slots = plan.wanted(view);
+  const Wanted wanted(slots.words(), slots.count());
+  const SearchOptions options{
+      .k = query.k, .recall = query.recall, .effort = query.effort, .wanted = &wanted};
+  auto indexed = plan.exact ? searched.index->nearest_of(vector, options, scratch, &cost)
+                            : searched.index->search(vector, options, scratch, &cost);
+  if (!indexed || searched.tail.parts().empty()) return indexed;
+
+  const std::vector<Neighbor> fresh = searched.tail.nearest(vector, options, scratch, &cost);
+  std::vector<Neighbor> both(indexed->size() + fresh.size());
+  std::merge(indexed->begin(), indexed->end(), fresh.begin(), fresh.end(), both.begin());
+  // A slot that is just being moved stands in both, with one distance.
+  const auto same = [](const Neighbor& a, const Neighbor& b) { return a.reference == b.reference; };
+  both.erase(std::unique(both.begin(), both.end(), same), both.end());
+  if (both.size() > query.k) both.resize(query.k);
+  return both;
+}
+
+Result<Hits> fetch(const CollectionState& collection, const View& view, const Query& query,
+                   const std::vector<Neighbor>& nearest) {
+  Hits hits;
+  hits.sequence = view.sequence;
+  hits.hits.resize(nearest.size());
+  const auto vector = vector_number(collection.schema, query.legs.front().vector);
+  const Metric metric = collection.schema.vectors[*vector].metric;
+  for (std::size_t i = 0; i < nearest.size(); ++i) {
+    Hit& hit = hits.hits[i];
+    hit.distance = nearest[i].distance;
+    hit.score = -hit.distance;
+    hit.relevance = relevance_of(metric, hit.distance);
+    hit.leg_distances = {hit.distance};
+    hit.record.key = collection.keys.key(nearest[i].reference);
+  }
+  const Parts& parts = query.parts;
+  if (!parts.fields && !parts.payload && !parts.vectors) return hits;
+  std::vector<Slot> slots;
+  slots.reserve(nearest.size());
+  for (const Neighbor& neighbor : nearest) slots.push_back(neighbor.reference);
+  auto records = RecordReader(collection, view).records(slots, parts);
+  if (!records) return std::move(records).error();
+  for (std::size_t i = 0; i < nearest.size(); ++i) hits.hits[i].record = std::move((*records)[i]);
+  return hits;
+}
+
+/// 1 for the same direction or place, falling towards 0: (1 + cos) / 2 · 1 / (1 + L2) · the
+/// logistic function of an inner product.
+float relevance_of(Metric metric, float distance) {
+  switch (metric) {
+    case Metric::kCosine:
+      return std::clamp(1.0F - distance / 2.0F, 0.0F, 1.0F);
+    case Metric::kL2:
+      return 1.0F / (1.0F + std::sqrt(std::max(distance, 0.0F)));
+    case Metric::kInnerProduct:
+      return 1.0F / (1.0F + std::exp(distance));
+  }
+  return 0.0F;
+}
+
+}  // namespace
+
+Result<BatchHits> Collection::search_batch(MatrixView queries, const Query& query,
+                                           std::size_t threads) const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  const View view = impl_->pin();
+  if (query.legs.size() == 1 && !query.legs.front().key.empty())
+    return invalid_argument("search_batch takes query vectors, not a key");
+  const auto plan = plan_batch(query, *impl_, view);
+  if (!plan) return plan.error();
+  const VectorSchema& vector = impl_->schema.vectors[plan->vector];
+  for (std::size_t i = 0; i < queries.rows(); ++i) {
+    if (Status status =
+            check_vector(queries.row(i), vector.dimension, vector.metric, ScalarKind::kF32);
+        !status) {
+      return std::move(status).error().at_record(static_cast<std::int64_t>(i));
+    }
+  }
+
+  BatchHits hits{.k = query.k, .sequence = view.sequence};
+  hits.keys.resize(queries.rows() * query.k);
+  hits.distances.assign(queries.rows() * query.k, std::numeric_limits<float>::infinity());
+  hits.found.resize(queries.rows());
+  std::vector<Status> failures(thread_count(threads));
+  parallel_for(
+      queries.rows(), threads, 4, [&](std::size_t begin, std::size_t end, std::size_t thread) {
+        failures[thread] = search_rows(*impl_, view, *plan, {query, queries, begin, end}, hits);
+        return failures[thread].has_value();
+      });
+  for (Status& failure : failures) {
+    if (!failure) return std::move(failure).error();
+  }
+  return hits;
+}
+
+namespace {
+
+Status search_rows(const CollectionState& collection, const View& view, const Plan& plan,
+                   const BatchPart& part, BatchHits& hits) {
+  BorrowedScratch scratch(collection.runtime->scratches);
+  SearchCost cost;
+  for (std::size_t i = part.begin; i < part.end; ++i) {
+    const auto nearest = nearest_in({view, plan, part.query, part.queries.row(i)}, *scratch, cost);
+    if (!nearest) return nearest.error();
+    hits.found[i] = static_cast<std::uint32_t>(nearest->size());
+    for (std::size_t j = 0; j < nearest->size(); ++j) {
+      hits.keys[i * hits.k + j] = collection.keys.key((*nearest)[j].reference);
+      hits.distances[i * hits.k + j] = (*nearest)[j].distance;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::size_t> Collection::delete_keys(std::span<const std::string_view> keys) {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  if (Status writable = check_writable(*impl_); !writable) return std::move(writable).error();
+  const auto unique = prepare_keys(keys);
+  if (!unique) return unique.error();
+  WriteRequest request{.kind = WriteRequest::Kind::kDelete, .collection = impl_.get()};
+  for (const std::string_view key : *unique) request.batch.records.push_back({.key = key});
+  if (const auto sequence = commit(*impl_, request); !sequence) return sequence.error();
+  return request.affected;
+}
+
+Result<std::size_t> Collection::delete_matching(const FilterText& filter) {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  if (Status writable = check_writable(*impl_); !writable) return std::move(writable).error();
+  const auto bound = bind_filter(filter, *impl_);
+  if (!bound) return bound.error();
+  if (bound->matches_all()) {
+    return invalid_argument(
+        "this filter matches every record; to delete all of them, drop the collection");
+  }
+  WriteRequest request{
+      .kind = WriteRequest::Kind::kDeleteMatching, .collection = impl_.get(), .filter = &*bound};
+  if (const auto sequence = commit(*impl_, request); !sequence) return sequence.error();
+  return request.affected;
+}
+
+Result<std::vector<std::optional<Record>>> Collection::get(std::span<const std::string_view> keys,
+                                                           const Parts& parts) const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  const View view = impl_->pin();
+  const RecordReader reader(*impl_, view);
+  const auto slots = reader.slots_of(keys);
+  if (!slots) return slots.error();
+  std::vector<Slot> present;
+  for (const std::optional<Slot>& slot : *slots) {
+    if (slot) present.push_back(*slot);
+  }
+  auto records = reader.records(present, parts);
+  if (!records) return std::move(records).error();
+  std::vector<std::optional<Record>> found(keys.size());
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if ((*slots)[i]) found[i] = std::move((*records)[next++]);
+  }
+  return found;
+}
+
+Result<std::vector<Record>> Collection::scan(const Scan& scan) const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  const auto filter = bind_filter(scan.filter, *impl_);
+  if (!filter) return filter.error();
+  if (scan.limit == 0) return invalid_argument("the limit of a scan must be at least 1");
+  const View view = impl_->pin();
+  const RecordReader reader(*impl_, view);
+  const auto matching = reader.matching(*filter);
+  if (!matching) return matching.error();
+
+  storage::KeyRange range = keys::all_of(storage::Family::kKeys, impl_->number);
+  if (!scan.after.empty()) range.begin = keys::key(impl_->number, scan.after) + '\0';
+  std::vector<Slot> page;
+  const auto entry = impl_->runtime->bytes->iterate(std::move(range), view.snapshot.get());
+  for (; entry->valid() && page.size() < scan.limit; entry->next()) {
+    const auto slot = keys::decode_slot(entry->value());
+    if (!slot) return slot.error();
+    if (matching->contains(*slot)) page.push_back(*slot);
+  }
+  if (Status status = entry->status(); !status) return std::move(status).error();
+  return reader.records(page, scan.parts);
+}
+
+Result<std::size_t> Collection::count(const FilterText& filter) const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  const auto bound = bind_filter(filter, *impl_);
+  if (!bound) return bound.error();
+  const View view = impl_->pin();
+  if (bound->matches_all()) return view->live.count();
+  const auto matching = RecordReader(*impl_, view).matching(*bound);
+  if (!matching) return matching.error();
+  return matching->count();
+}
+
+Status Collection::flush() {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  if (Status writable = check_writable(*impl_); !writable) return writable;
+  StoreRuntime& runtime = *impl_->runtime;
+  if (Status indexed = runtime.indexer->flush(*impl_); !indexed) return indexed;
+  if (runtime.options.durability == Durability::kDurable) return {};
+  const Sequence written = impl_->pin().sequence;
+  if (Status synced = runtime.bytes->sync(); !synced) return synced;
+  return runtime.set_mark(written);
+}
+
+Result<CollectionStats> Collection::stats() const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  CollectionStats stats;
+  const View view = impl_->pin();
+  stats.records = view->live.count();
+  stats.last_sequence = view->sequence;
+  stats.indexed_sequence = view->indexed_sequence;
+  stats.tail_records = view->tail_rows();
+  stats.stalls = impl_->stalls.load(std::memory_order_relaxed);
+  stats.slots = view->next_slot;
+  stats.memory_bytes = impl_->keys.bytes();
+  for (const SearchedVector& vector : view->vectors)
+    stats.memory_bytes += vector.index->bytes() + vector.tail.bytes();
+  stats.image_bytes = impl_->image_bytes;
+  stats.image_sequence = impl_->image_sequence;
+  const std::lock_guard hold(impl_->runtime->versions);
+  stats.degraded = impl_->degraded;
+  stats.reason = impl_->degraded_reason;
+  return stats;
+}
+
+const std::string& Collection::name() const noexcept { return impl_->name; }
+
+const CollectionSchema& Collection::schema() const noexcept { return impl_->schema; }
+
+}  // namespace anear

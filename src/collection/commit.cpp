@@ -1,0 +1,325 @@
+#include "collection/commit.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "collection/record_reader.hpp"
+#include "collection/store_opening.hpp"
+
+namespace anear {
+namespace {
+
+using storage::Family;
+
+/// Checks PreparedBatch::expected against what is there.
+template <typename Records>
+Status check_expected(const PreparedBatch& batch, const Records& current) {
+  for (std::size_t i = 0; i < batch.expected.size(); ++i) {
+    const Sequence there = current[i] ? current[i]->record.header.sequence : 0;
+    if (there == batch.expected[i]) continue;
+    return Error{ErrorCode::kConflict,
+                 "record '" + std::string(batch.records[i].key) + "' is at sequence " +
+                     std::to_string(there) + ", expected " + std::to_string(batch.expected[i]) +
+                     (there == 0 ? " (it does not exist)" : ""),
+                 Subcode::kNone, static_cast<std::int64_t>(i)};
+  }
+  return {};
+}
+
+/// `over` laid on `under`; both ascending by name.
+Fields merged(const Fields& under, const Fields& over) {
+  Fields all;
+  auto below = under.begin();
+  for (const Field& field : over) {
+    while (below != under.end() && below->first < field.first) all.push_back(*below++);
+    if (below != under.end() && below->first == field.first) ++below;
+    all.push_back(field);
+  }
+  all.insert(all.end(), below, under.end());
+  return all;
+}
+
+}  // namespace
+
+Commit::Commit(StoreRuntime& runtime)
+    : runtime_(runtime), sequence_(runtime.last_sequence), now_(micros_now()) {}
+
+Status Commit::stage(WriteRequest& request) {
+  if (Status exists = request.collection->check_exists(); !exists) return exists;
+  request.sequence = sequence_;
+  switch (request.kind) {
+    case WriteRequest::Kind::kUpsert:
+      return stage_upsert(request);
+    case WriteRequest::Kind::kUpdate:
+      return stage_update(request);
+    case WriteRequest::Kind::kDelete:
+      return stage_delete(request);
+    case WriteRequest::Kind::kDeleteMatching:
+      return stage_delete_matching(request);
+  }
+  return Error{ErrorCode::kInternal, "unknown kind of write"};
+}
+
+// A replaced record gets a new slot: views that pinned the old one go on reading it.
+Status Commit::stage_upsert(WriteRequest& request) {
+  CollectionState& collection = *request.collection;
+  std::vector<PreparedRecord>& records = request.batch.records;
+  const auto current = read_current(collection, records, {.fields = true, .payload = false});
+  if (!current) return current.error();
+  if (Status fits = check_expected(request.batch, *current); !fits) return fits;
+  const auto first = first_new_slot(collection, records.size());
+  if (!first) return first.error();
+
+  std::vector<keys::Change> changes;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    PreparedRecord& record = records[i];
+    const std::optional<Current>& old = (*current)[i];
+    const Slot slot = *first + static_cast<Slot>(i);
+    const storage::RecordHeader header{.created = old ? old->record.header.created : now_,
+                                       .updated = now_,
+                                       .sequence = sequence_ + 1};
+    if (old) {
+      containers_.change(collection.number, old->slot, &old->record.fields, nullptr);
+      remove_slot(collection, old->slot);
+    }
+    containers_.change(collection.number, slot, nullptr, &record.fields);
+    put_record(collection, slot, {header, record.key, &record.fields, record.payload});
+    put_key(collection, slot, record);
+    put_rows(collection, slot, record);
+    changes.push_back({old ? old->slot : kNoSlot, slot, record.key});
+  }
+  finish(request, changes);
+  return {};
+}
+
+// Fields and payload change in place; a record whose vectors change moves to a new slot.
+Status Commit::stage_update(WriteRequest& request) {
+  CollectionState& collection = *request.collection;
+  std::vector<PreparedRecord>& records = request.batch.records;
+  const auto current = read_current(collection, records, {.fields = true, .payload = true});
+  if (!current) return current.error();
+  std::size_t moved = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (!(*current)[i]) {
+      return Error{ErrorCode::kNotFound,
+                   "there is no record '" + std::string(records[i].key) + "' to update",
+                   Subcode::kNone, static_cast<std::int64_t>(i)};
+    }
+    const auto given = [](const std::string& row) { return !row.empty(); };
+    if (!std::any_of(records[i].rows.begin(), records[i].rows.end(), given)) continue;
+    ++moved;
+    if (Status filled = fill_rows(collection, (*current)[i]->slot, records[i]); !filled)
+      return filled;
+  }
+  if (Status fits = check_expected(request.batch, *current); !fits) return fits;
+  const auto first = first_new_slot(collection, moved);
+  if (!first) return first.error();
+
+  std::vector<keys::Change> changes;
+  Slot next = *first;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    PreparedRecord& record = records[i];
+    const storage::StoredRecord& old = (*current)[i]->record;
+    const Slot old_slot = (*current)[i]->slot;
+    const Fields fields = merged(old.fields, record.fields);
+    storage::RecordHeader header = old.header;
+    header.updated = now_;
+    header.sequence = sequence_ + 1;
+    const std::string_view payload = request.batch.sets_payload ? record.payload : old.payload;
+    const bool moves = std::any_of(record.rows.begin(), record.rows.end(),
+                                   [](const std::string& row) { return !row.empty(); });
+    const Slot slot = moves ? next++ : old_slot;
+    if (moves) {
+      containers_.change(collection.number, old_slot, &old.fields, nullptr);
+      containers_.change(collection.number, slot, nullptr, &fields);
+      remove_slot(collection, old_slot);
+      put_key(collection, slot, record);
+      put_rows(collection, slot, record);
+    } else {
+      containers_.change(collection.number, slot, &old.fields, &fields);
+    }
+    put_record(collection, slot, {header, record.key, &fields, payload});
+    changes.push_back({old_slot, slot, record.key});
+  }
+  finish(request, changes);
+  return {};
+}
+
+Status Commit::stage_delete(WriteRequest& request) {
+  CollectionState& collection = *request.collection;
+  const std::vector<PreparedRecord>& records = request.batch.records;
+  const auto current = read_current(collection, records, {.fields = true, .payload = false});
+  if (!current) return current.error();
+  std::vector<keys::Change> changes;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const std::optional<Current>& old = (*current)[i];
+    if (!old) continue;
+    containers_.change(collection.number, old->slot, &old->record.fields, nullptr);
+    remove_slot(collection, old->slot);
+    batch_.remove(Family::kKeys, keys::key(collection.number, records[i].key));
+    changes.push_back({old->slot, kNoSlot, records[i].key});
+  }
+  if (!changes.empty()) finish(request, changes);
+  return {};
+}
+
+// The request is alone in its commit, so the newest view is the state it is applied to.
+Status Commit::stage_delete_matching(WriteRequest& request) {
+  const CollectionState& collection = *request.collection;
+  const View view = collection.pin();
+  const RecordReader reader(collection, view);
+  const auto matching = reader.matching(*request.filter);
+  if (!matching) return matching.error();
+  matching->for_each(
+      [&](Slot slot) { request.batch.records.push_back({.key = collection.keys.key(slot)}); });
+  return stage_delete(request);
+}
+
+Result<Commit::CurrentRecords> Commit::read_current(const CollectionState& collection,
+                                                    const std::vector<PreparedRecord>& records,
+                                                    const storage::RecordParts& parts) const {
+  std::vector<std::string> names;
+  names.reserve(records.size());
+  for (const PreparedRecord& record : records)
+    names.push_back(keys::key(collection.number, record.key));
+  const auto slots = runtime_.bytes->get_many(Family::kKeys, names, nullptr);
+  if (!slots) return slots.error();
+
+  CurrentRecords current(records.size());
+  std::vector<std::string> wanted;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (!(*slots)[i]) continue;
+    const auto slot = keys::decode_slot(*(*slots)[i]);
+    if (!slot) return slot.error();
+    current[i].emplace().slot = *slot;
+    wanted.push_back(keys::record(collection.number, *slot));
+    places.push_back(i);
+  }
+  if (wanted.empty()) return current;
+  const auto stored = runtime_.bytes->get_many(Family::kRecords, wanted, nullptr);
+  if (!stored) return stored.error();
+  for (std::size_t j = 0; j < places.size(); ++j) {
+    if (!(*stored)[j]) {
+      return Error{ErrorCode::kCorruption, "collection '" + collection.name + "': the record of '" +
+                                               std::string(records[places[j]].key) +
+                                               "' is missing"};
+    }
+    auto record = storage::decode_record(*(*stored)[j], parts);
+    if (!record) return std::move(record).error();
+    current[places[j]]->record = std::move(*record);
+  }
+  return current;
+}
+
+/// Takes the rows that an update does not give from the record's old slot.
+Status Commit::fill_rows(const CollectionState& collection, Slot from,
+                         PreparedRecord& record) const {
+  for (std::size_t v = 0; v < record.rows.size(); ++v) {
+    if (!record.rows[v].empty()) continue;
+    const keys::VectorNumber vector{collection.number, static_cast<std::uint16_t>(v)};
+    auto stored = runtime_.bytes->get(Family::kRows, keys::row(vector, from), nullptr);
+    if (!stored) return std::move(stored).error();
+    if (*stored) record.rows[v] = std::move(**stored);
+  }
+  return {};
+}
+
+Commit::Effect& Commit::effect_on(CollectionState& collection) {
+  const auto [place, added] = effects_.try_emplace(&collection);
+  if (added) place->second.appended.resize(collection.schema.vectors.size());
+  return place->second;
+}
+
+Result<Slot> Commit::first_new_slot(CollectionState& collection, std::size_t slots) {
+  const Slot first = collection.next_slot;
+  if (slots >= kNoSlot - first) {
+    return Error{ErrorCode::kLimitExceeded,
+                 "collection '" + collection.name +
+                     "' has used all of its 2^32 slots; copy it into a new one"};
+  }
+  collection.next_slot += static_cast<Slot>(slots);
+  return first;
+}
+
+void Commit::put_record(CollectionState& collection, Slot slot, const storage::RecordView& record) {
+  batch_.put(Family::kRecords, keys::record(collection.number, slot), encoder_.encode(record));
+}
+
+void Commit::put_key(CollectionState& collection, Slot slot, const PreparedRecord& record) {
+  batch_.put(Family::kKeys, keys::key(collection.number, record.key), keys::encode_slot(slot));
+  collection.keys.set(slot, record.key);
+  effect_on(collection).born.push_back(slot);
+}
+
+void Commit::put_rows(CollectionState& collection, Slot slot, PreparedRecord& record) {
+  Effect& effect = effect_on(collection);
+  for (std::size_t v = 0; v < record.rows.size(); ++v) {
+    std::string& row = record.rows[v];
+    if (row.empty()) continue;
+    const VectorSchema& vector = collection.schema.vectors[v];
+    std::shared_ptr<TailSegment>& segment = collection.growing[v];
+    if (segment == nullptr || segment->is_full())
+      segment = std::make_shared<TailSegment>(vector.dimension, vector.metric, vector.kind);
+    const std::uint32_t place =
+        segment->append({row.data() + keys::kRowOffset, vector.dimension, vector.kind}, slot);
+    std::vector<TailPart>& appended = effect.appended[v];
+    if (!appended.empty() && appended.back().segment == segment)
+      appended.back().end = place + 1;
+    else
+      appended.push_back({segment, place, place + 1});
+    const keys::VectorNumber number{collection.number, static_cast<std::uint16_t>(v)};
+    batch_.put(Family::kRows, keys::row(number, slot), std::move(row));
+  }
+}
+
+void Commit::remove_slot(CollectionState& collection, Slot slot) {
+  batch_.remove(Family::kRecords, keys::record(collection.number, slot));
+  for (std::size_t v = 0; v < collection.schema.vectors.size(); ++v) {
+    const keys::VectorNumber number{collection.number, static_cast<std::uint16_t>(v)};
+    batch_.remove(Family::kRows, keys::row(number, slot));
+  }
+  effect_on(collection).died.push_back(slot);
+}
+
+void Commit::finish(WriteRequest& request, const std::vector<keys::Change>& changes) {
+  ++sequence_;
+  batch_.put(Family::kChanges, keys::change({request.collection->number, sequence_}),
+             keys::encode_changes(changes));
+  effect_on(*request.collection).sequence = sequence_;
+  request.sequence = sequence_;
+  request.affected = changes.size();
+}
+
+Status Commit::write() {
+  containers_.write_to(batch_);
+  batch_.put(Family::kMeta, keys::kSequence, keys::encode_sequence(sequence_));
+  const bool durable = runtime_.options.durability == Durability::kDurable;
+  if (Status written = runtime_.bytes->write(batch_, durable); !written) return written;
+  if (!durable) return {};
+  // A mark that lags is allowed: the commit itself is on the disk.
+  if (Status marked = runtime_.set_mark(sequence_); !marked) runtime_.log(marked.error().message);
+  return {};
+}
+
+void Commit::publish() {
+  containers_.touch(runtime_.filters, sequence_);
+  storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();
+  const std::lock_guard hold(runtime_.versions);
+  runtime_.snapshot.swap(snapshot);
+  runtime_.last_sequence = sequence_;
+  for (const auto& [collection, effect] : effects_) {
+    publish_version(*collection, [&](CollectionVersion& version) {
+      version.sequence = effect.sequence;
+      version.next_slot = collection->next_slot;
+      for (const Slot slot : effect.died) version.live.remove(slot);
+      for (const Slot slot : effect.born) version.live.insert(slot);
+      for (std::size_t v = 0; v < effect.appended.size(); ++v) {
+        for (const TailPart& part : effect.appended[v]) version.vectors[v].tail.extend(part);
+      }
+    });
+    for (const Slot slot : effect.died) collection->dead.push_back({slot, effect.sequence});
+  }
+}
+
+}  // namespace anear

@@ -1,0 +1,79 @@
+// One commit of the leader: requests staged into one batch of changes, written, published.
+//
+// Staging writes rows into the tail and keys into the key table at once: nobody sees them before
+// publish() makes their slots live.
+//
+// Threads: one at a time (the leader's).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "anear/storage/byte_store.hpp"
+#include "anear/storage/record.hpp"
+#include "collection/commit_queue.hpp"
+#include "collection/field_index.hpp"
+#include "collection/store_keys.hpp"
+
+namespace anear {
+
+class Commit {
+ public:
+  explicit Commit(StoreRuntime& runtime);
+
+  /// Adds the request, or refuses it without a trace: kConflict, kNotFound (update), kLimitExceeded
+  /// (slots), kNotFound (the collection was dropped), kCorruption.
+  Status stage(WriteRequest& request);
+  bool empty() const noexcept { return batch_.empty(); }
+  /// Writes what was staged, syncs and marks it as the store's durability asks.
+  Status write();
+  /// Makes it visible: after write().
+  void publish();
+
+ private:
+  /// A record as it stands now.
+  struct Current {
+    Slot slot = kNoSlot;
+    storage::StoredRecord record;
+  };
+  using CurrentRecords = std::vector<std::optional<Current>>;
+
+  /// What the commit does to one collection.
+  struct Effect {
+    Sequence sequence = 0;
+    std::vector<Slot> born;
+    std::vector<Slot> died;
+    std::vector<std::vector<TailPart>> appended;  ///< By vector.
+  };
+
+  Result<CurrentRecords> read_current(const CollectionState& collection,
+                                      const std::vector<PreparedRecord>& records,
+                                      const storage::RecordParts& parts) const;
+  Status stage_upsert(WriteRequest& request);
+  Status stage_update(WriteRequest& request);
+  Status stage_delete(WriteRequest& request);
+  Status stage_delete_matching(WriteRequest& request);
+  Status fill_rows(const CollectionState& collection, Slot from, PreparedRecord& record) const;
+
+  Effect& effect_on(CollectionState& collection);
+  Result<Slot> first_new_slot(CollectionState& collection, std::size_t slots);
+  void put_record(CollectionState& collection, Slot slot, const storage::RecordView& record);
+  void put_key(CollectionState& collection, Slot slot, const PreparedRecord& record);
+  void put_rows(CollectionState& collection, Slot slot, PreparedRecord& record);
+  void remove_slot(CollectionState& collection, Slot slot);
+  void finish(WriteRequest& request, const std::vector<keys::Change>& changes);
+
+  StoreRuntime& runtime_;
+  Sequence sequence_;  ///< The last one given out.
+  std::int64_t now_;
+  storage::WriteBatch batch_;
+  storage::RecordEncoder encoder_;
+  ContainerChanges containers_;
+  std::map<CollectionState*, Effect> effects_;
+};
+
+}  // namespace anear

@@ -1,0 +1,74 @@
+// The one way into the store: writers queue, the first of them leads and commits for all that wait.
+//
+//   submit ─▶ queue ─▶ leader: take a group → stage each request → one atomic write, one sync, one
+//   mark → publish the versions → wake all
+//
+// Invariants
+//   (1) A request is staged whole or refused whole; a refusal does not touch the others.
+//   (2) No two requests of a group name the same key, so that staging may read the bytes as they
+//   are. (3) Versions are published in the order of sequences, after the write and, when durable,
+//   after
+//       its sync.
+//   (4) After a failed write the store accepts no other one (ByteStore); its group's outcome is
+//       kOutcomeUnknown, or kNoSpace when it is surely not there.
+//
+// Threads: submit() and commit_meta() from any.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "anear/core/types.hpp"
+#include "anear/filter/expression.hpp"
+#include "collection/prepare.hpp"
+#include "collection/store_runtime.hpp"
+
+namespace anear {
+
+/// One write on its way through the queue. Borrowed by the leader until submit() returns.
+struct WriteRequest {
+  enum class Kind : std::uint8_t { kUpsert, kUpdate, kDelete, kDeleteMatching };
+
+  Kind kind = Kind::kUpsert;
+  CollectionState* collection = nullptr;
+  PreparedBatch batch{};                ///< Of kDelete: keys alone.
+  const BoundFilter* filter = nullptr;  ///< Of kDeleteMatching.
+
+  // The outcome.
+  Status status{};
+  Sequence sequence = 0;     ///< Of the commit; that of the one before when nothing was to be done.
+  std::size_t affected = 0;  ///< Records written or deleted.
+};
+
+class CommitQueue {
+ public:
+  explicit CommitQueue(StoreRuntime& runtime) : runtime_(runtime) {}
+
+  /// Returns when the request was committed or refused, as its outcome says.
+  void submit(WriteRequest& request);
+
+  /// Commits changes of the store itself (a collection made or dropped) as a commit of its own;
+  /// synced in either mode.
+  Status commit_meta(storage::WriteBatch batch);
+
+ private:
+  struct Waiting {
+    WriteRequest* request;
+    std::condition_variable ready;
+    bool done = false;
+  };
+
+  std::vector<Waiting*> take_group();
+  void commit_group(const std::vector<Waiting*>& group);
+
+  StoreRuntime& runtime_;
+  std::mutex mutex_;
+  std::deque<Waiting*> waiting_;  ///< Under `mutex_`; the first one leads.
+  std::mutex committing_;         ///< Held while anything is written.
+};
+
+}  // namespace anear

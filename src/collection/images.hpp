@@ -1,0 +1,37 @@
+// Images of a collection on disk: one for each index, and one of its slots (which are live, and
+// their keys). All are derived: losing one costs time, never data or a right answer.
+//
+//   slots image, kind 100
+//     "live"         stride 8: bit s & 63 of word s >> 6 is set when slot s is live
+//     "key_offsets"  stride 8: next_slot + 1 offsets into "key_bytes"; empty for dead slots
+//     "key_bytes"    stride 1
+//
+// The manifest names the images a collection opens with; a file that it does not name is removed
+// when the store is opened for writing.
+//
+// Threads: CollectionState::indexing is held by write_images(); opening is before all sharing.
+#pragma once
+
+#include <string>
+
+#include "anear/core/error.hpp"
+#include "collection/store_runtime.hpp"
+
+namespace anear {
+
+/// The number of the slots image in the manifest, where others have the number of their vector.
+inline constexpr std::uint32_t kSlotsImage = 0xffffffffU;
+
+/// Writes new images of `view`, names them in the manifest, removes the old ones and the change log
+/// that only they needed. In memory: does nothing. On failure the old images stay in force.
+Status write_images(CollectionState& collection, const View& view);
+
+/// An index from its image.
+Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchema& vector,
+                                  const storage::ManifestImage& named);
+
+/// Fills live slots and keys from the slots image.
+Status open_slots_image(CollectionState& collection, CollectionVersion& version,
+                        const storage::ManifestImage& named);
+
+}  // namespace anear

@@ -1,0 +1,268 @@
+#include "collection/indexer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "collection/images.hpp"
+
+namespace anear {
+namespace {
+
+/// Rows moved at once: versions are published in between, and a close waits for one step.
+constexpr std::size_t kRowsAtOnce = 4'096;
+
+/// The rule of design §5: images are renewed when this much is not in them.
+std::uint64_t changes_before_images(std::size_t live) {
+  return std::max<std::uint64_t>(20'000, live / 20);
+}
+
+/// The beginning of `tail`, at most kRowsAtOnce rows of it.
+Tail first_rows(const Tail& tail) {
+  Tail first;
+  for (const TailPart& part : tail.parts()) {
+    const std::size_t room = kRowsAtOnce - first.rows();
+    if (room == 0) break;
+    const auto rows =
+        static_cast<std::uint32_t>(std::min<std::size_t>(room, part.end - part.begin));
+    first.extend({part.segment, part.begin, part.begin + rows});
+  }
+  return first;
+}
+
+/// The rows of a part that are still live: as they stand, or copied together when some are not.
+/// Dead ones are found by older views in the tail those hold.
+class LiveRows {
+ public:
+  LiveRows(const TailPart& part, const SlotSet& live)
+      : matrix_(part.segment->matrix(part.begin, part.end)),
+        slots_(part.segment->slots(part.begin, part.end)) {
+    const auto is_live = [&](Slot slot) { return live.contains(slot); };
+    if (std::all_of(slots_.begin(), slots_.end(), is_live)) return;
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      if (!live.contains(slots_[i])) continue;
+      const auto* row = static_cast<const std::byte*>(matrix_.row(i).data());
+      copied_rows_.insert(copied_rows_.end(), row, row + matrix_.row(i).bytes());
+      copied_slots_.push_back(slots_[i]);
+    }
+    matrix_ = {copied_rows_.data(), {copied_slots_.size(), matrix_.dimension()}, matrix_.kind()};
+    slots_ = copied_slots_;
+  }
+  LiveRows(const LiveRows&) = delete;
+  LiveRows& operator=(const LiveRows&) = delete;
+  MatrixView matrix() const noexcept { return matrix_; }
+  std::span<const Slot> slots() const noexcept { return slots_; }
+
+ private:
+  MatrixView matrix_;
+  std::span<const Slot> slots_;
+  std::vector<std::byte> copied_rows_;
+  std::vector<Slot> copied_slots_;
+};
+
+}  // namespace
+
+Indexer::Indexer(StoreRuntime& runtime) : runtime_(runtime) {}
+
+Indexer::~Indexer() { stop(); }
+
+void Indexer::start() {
+  if (!runtime_.options.index_inline) worker_ = std::thread([this] { run(); });
+  if (runtime_.options.durability == Durability::kBuffered && !runtime_.is_in_memory())
+    syncer_ = std::thread([this] { sync_regularly(); });
+}
+
+void Indexer::stop() {
+  {
+    const std::lock_guard hold(mutex_);
+    stopping_ = true;
+  }
+  woken_.notify_all();
+  {
+    // Writers that wait for a shorter tail see that nobody will shorten it.
+    const std::scoped_lock hold(mutex_, runtime_.versions);
+    for (const auto& [state, held] : collections_) {
+      if (const auto collection = held.lock()) collection->tail_shrank.notify_all();
+    }
+  }
+  if (worker_.joinable()) worker_.join();
+  if (syncer_.joinable()) syncer_.join();
+}
+
+void Indexer::add(const std::shared_ptr<CollectionState>& collection) {
+  const std::lock_guard hold(mutex_);
+  collections_.emplace(collection.get(), collection);
+  dirty_.push_back(collection.get());  // It may have been opened with a tail.
+  woken_.notify_all();
+}
+
+void Indexer::remove(const CollectionState& collection) {
+  const std::lock_guard hold(mutex_);
+  collections_.erase(&collection);
+  std::erase(dirty_, &collection);
+}
+
+Status Indexer::wrote(CollectionState& collection) {
+  if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
+  {
+    const std::lock_guard hold(mutex_);
+    if (std::find(dirty_.begin(), dirty_.end(), &collection) == dirty_.end())
+      dirty_.push_back(&collection);
+  }
+  woken_.notify_all();
+  std::unique_lock lock(runtime_.versions);
+  const auto short_enough = [&] {
+    return collection.current->tail_rows() <= runtime_.options.tail_records_max ||
+           collection.degraded || collection.dropped || stopping_;
+  };
+  if (short_enough()) return {};
+  collection.stalls.fetch_add(1, std::memory_order_relaxed);
+  collection.tail_shrank.wait(lock, short_enough);
+  return {};
+}
+
+Status Indexer::flush(CollectionState& collection) { return index(collection, Images::kNow); }
+
+void Indexer::run() {
+  while (!stopping_) {
+    for (const auto& collection : take_dirty()) {
+      if (stopping_) return;
+      if (collection->dropped) continue;
+      if (Status status = index(*collection, Images::kWhenDue); !status)
+        runtime_.log("indexing collection '" + collection->name + "': " + status.error().message);
+    }
+  }
+}
+
+std::vector<std::shared_ptr<CollectionState>> Indexer::take_dirty() {
+  std::unique_lock lock(mutex_);
+  woken_.wait(lock, [&] { return stopping_ || !dirty_.empty(); });
+  std::vector<std::shared_ptr<CollectionState>> taken;
+  for (const CollectionState* state : dirty_) {
+    const auto held = collections_.find(state);
+    if (held == collections_.end()) continue;
+    if (auto collection = held->second.lock()) taken.push_back(std::move(collection));
+  }
+  dirty_.clear();
+  return taken;
+}
+
+void Indexer::sync_regularly() {
+  Sequence synced = 0;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    woken_.wait_for(lock, std::chrono::milliseconds(500), [&] { return stopping_.load(); });
+    lock.unlock();
+    Sequence written = 0;
+    {
+      const std::lock_guard hold(runtime_.versions);
+      written = runtime_.last_sequence;
+    }
+    if (written != synced) {
+      if (Status status = runtime_.bytes->sync(); status) {
+        synced = written;
+        (void)runtime_.set_mark(synced);  // A lower bound may lag.
+      } else {
+        runtime_.log("sync: " + status.error().message);
+      }
+    }
+    lock.lock();
+  }
+}
+
+Status Indexer::index(CollectionState& collection, Images images) {
+  const std::lock_guard hold(collection.indexing);
+  Status status = move_tails(collection);
+  if (status) mark_dead(collection);
+  if (status) status = calibrate(collection);
+  if (status) status = renew_images(collection, images);
+  const std::lock_guard publishing(runtime_.versions);
+  if (!status) {
+    // Answers stay right, since what is not indexed is scanned; writers must not wait for more.
+    collection.degraded = true;
+    collection.degraded_reason = status.error().message;
+    collection.tail_shrank.notify_all();
+  } else if (collection.current->tail_rows() == 0) {
+    collection.degraded = false;
+    collection.degraded_reason.clear();
+  }
+  return status;
+}
+
+Status Indexer::move_tails(CollectionState& collection) {
+  const View goal = collection.pin();
+  for (bool done = false; !done && !stopping_;) {
+    const View view = collection.pin();
+    std::vector<Tail> taken;
+    for (const SearchedVector& vector : view->vectors) {
+      taken.push_back(first_rows(vector.tail));
+      // A long tail slows every search and holds up writers: use the whole machine.
+      const std::size_t threads =
+          vector.tail.rows() > runtime_.options.tail_records_max / 2 ? 0 : 1;
+      for (const TailPart& part : taken.back().parts()) {
+        const LiveRows rows(part, view->live);
+        if (Status status = vector.index->insert(rows.matrix(), rows.slots(), {.threads = threads});
+            !status) {
+          return status;
+        }
+        collection.changed_since_image += rows.slots().size();
+      }
+    }
+    const std::lock_guard hold(runtime_.versions);
+    publish_version(collection, [&](CollectionVersion& version) {
+      done = true;
+      for (std::size_t v = 0; v < version.vectors.size(); ++v) {
+        version.vectors[v].tail.drop_prefix(taken[v]);
+        done = done && version.vectors[v].tail.first_slot(goal->next_slot) >= goal->next_slot;
+      }
+      if (done) version.indexed_sequence = std::max(version.indexed_sequence, goal->sequence);
+    });
+    collection.tail_shrank.notify_all();
+  }
+  return {};
+}
+
+/// Slots that no view can name any more leave the indexes.
+void Indexer::mark_dead(CollectionState& collection) {
+  std::vector<Slot> dead;
+  std::shared_ptr<const CollectionVersion> version;
+  {
+    const std::lock_guard hold(runtime_.versions);
+    while (!collection.older.empty() && collection.older.front().expired())
+      collection.older.pop_front();
+    Sequence oldest = collection.current->sequence;
+    if (!collection.older.empty()) {
+      if (const auto held = collection.older.front().lock()) oldest = held->sequence;
+    }
+    while (!collection.dead.empty() && collection.dead.front().since <= oldest) {
+      dead.push_back(collection.dead.front().slot);
+      collection.dead.pop_front();
+    }
+    version = collection.current;
+  }
+  for (const Slot slot : dead) {
+    for (const SearchedVector& vector : version->vectors) vector.index->mark_deleted(slot);
+  }
+  collection.changed_since_image += dead.size();
+}
+
+Status Indexer::calibrate(CollectionState& collection) {
+  const View view = collection.pin();
+  for (const SearchedVector& vector : view->vectors) {
+    // While rows still come in, the next round measures.
+    if (stopping_ || vector.tail.rows() != 0 || !vector.index->needs_calibration()) continue;
+    if (Status status = vector.index->calibrate({.threads = 1}); !status) return status;
+  }
+  return {};
+}
+
+Status Indexer::renew_images(CollectionState& collection, Images images) {
+  const View view = collection.pin();
+  const bool stale = view->sequence != collection.image_sequence.load();
+  const bool due = images == Images::kNow
+                       ? stale
+                       : collection.changed_since_image > changes_before_images(view->live.count());
+  return due && !collection.dropped ? write_images(collection, view) : Status{};
+}
+
+}  // namespace anear

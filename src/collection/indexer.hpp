@@ -1,0 +1,68 @@
+// Moves tails into indexes, keeps indexes calibrated and images fresh: in one background thread a
+// store, or within each write (StoreOptions::index_inline).
+//
+//   one round of a collection: move the tail → mark dead slots → calibrate → images when due
+//
+// Writers wait when a tail is longer than StoreOptions::tail_records_max.
+//
+// Threads: every function may be called from any thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "collection/store_runtime.hpp"
+
+namespace anear {
+
+class Indexer {
+ public:
+  explicit Indexer(StoreRuntime& runtime);
+  ~Indexer();
+  Indexer(const Indexer&) = delete;
+  Indexer& operator=(const Indexer&) = delete;
+
+  /// Starts the threads that the store's options ask for. Not for a store that is read-only.
+  void start();
+  /// Stops them; what is in the tails stays there.
+  void stop();
+
+  void add(const std::shared_ptr<CollectionState>& collection);
+  void remove(const CollectionState& collection);
+
+  /// The collection has something in its tail, or dead slots: called after a commit, by the writer,
+  /// who waits here while the tail is too long.
+  Status wrote(CollectionState& collection);
+
+  /// Indexes all that was committed before the call and writes images of it.
+  Status flush(CollectionState& collection);
+
+ private:
+  enum class Images { kWhenDue, kNow };
+
+  void run();
+  void sync_regularly();
+  std::vector<std::shared_ptr<CollectionState>> take_dirty();
+  Status index(CollectionState& collection, Images images);
+  Status move_tails(CollectionState& collection);
+  void mark_dead(CollectionState& collection);
+  Status calibrate(CollectionState& collection);
+  Status renew_images(CollectionState& collection, Images images);
+
+  StoreRuntime& runtime_;
+  std::mutex mutex_;
+  std::condition_variable woken_;
+  std::unordered_map<const CollectionState*, std::weak_ptr<CollectionState>> collections_;
+  std::vector<const CollectionState*> dirty_;  ///< Each once. Under `mutex_`.
+  std::atomic<bool> stopping_{false};
+  std::thread worker_;
+  std::thread syncer_;
+};
+
+}  // namespace anear

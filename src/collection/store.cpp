@@ -1,0 +1,258 @@
+// Opening, creating and closing a store, and its list of collections.
+#include "anear/collection/store.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "collection/commit_queue.hpp"
+#include "collection/field_container.hpp"
+#include "collection/images.hpp"
+#include "collection/indexer.hpp"
+#include "collection/recovery.hpp"
+#include "collection/schema.hpp"
+#include "collection/store_keys.hpp"
+#include "collection/store_opening.hpp"
+#include "collection/store_runtime.hpp"
+#include "collection/verify.hpp"
+
+namespace anear {
+
+using storage::Family;
+
+struct Store::Impl {
+  std::shared_ptr<StoreRuntime> runtime;
+  mutable std::mutex mutex;
+  std::map<std::string, std::shared_ptr<Collection::Impl>, std::less<>> collections;
+  storage::StoreMeta meta;  ///< Under `mutex`.
+
+  Status load_collections();
+  Status close();
+};
+
+Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
+  auto impl = std::make_shared<Impl>();
+  impl->runtime = std::make_shared<StoreRuntime>();
+  impl->runtime->path = path;
+  impl->runtime->options = options;
+  StoreRuntime& runtime = *impl->runtime;
+  if (Status opened = open_bytes(runtime, impl->meta); !opened) return std::move(opened).error();
+  runtime.snapshot = runtime.bytes->snapshot();
+  runtime.commits = std::make_unique<CommitQueue>(runtime);
+  runtime.indexer = std::make_unique<Indexer>(runtime);
+  if (Status loaded = impl->load_collections(); !loaded) return std::move(loaded).error();
+  if (!options.read_only) runtime.indexer->start();
+  return Store(std::move(impl));
+}
+
+Status Store::Impl::load_collections() {
+  const std::string begin = keys::kCollections;
+  const auto entry =
+      runtime->bytes->iterate({Family::kMeta, begin, begin + std::string(5, '\xff')}, nullptr);
+  std::vector<std::string> images;
+  for (; entry->valid(); entry->next()) {
+    const auto manifest = storage::decode_manifest(entry->value());
+    if (!manifest) return manifest.error();
+    auto collection = open_collection(runtime, *manifest);
+    if (!collection) return std::move(collection).error();
+    for (const storage::ManifestImage& image : manifest->images) images.push_back(image.file);
+    runtime->recovery.tail_records += (*collection)->current->tail_rows();
+    if (!runtime->options.read_only) runtime->indexer->add(*collection);
+    collections.emplace(manifest->name, std::move(*collection));
+  }
+  if (Status status = entry->status(); !status) return status;
+  if (!runtime->options.read_only && !runtime->is_in_memory())
+    remove_unnamed_images(*runtime, std::move(images));
+  return {};
+}
+
+Result<Collection> Store::create_collection(const std::string& name,
+                                            const CollectionSchema& schema) {
+  StoreRuntime& runtime = *impl_->runtime;
+  const auto guard = CallGuard::enter(runtime);
+  if (!guard) return guard.error();
+  if (runtime.options.read_only)
+    return Error{ErrorCode::kReadOnly, "the store '" + runtime.path + "' was opened read-only"};
+  if (Status checked = check_name(name, "collection"); !checked) return std::move(checked).error();
+  if (Status checked = check_schema(schema); !checked) return std::move(checked).error();
+
+  const std::lock_guard hold(impl_->mutex);
+  if (impl_->collections.contains(name)) {
+    return Error{ErrorCode::kAlreadyExists, "the store already has a collection '" + name + "'"};
+  }
+  storage::StoreMeta meta = impl_->meta;
+  storage::CollectionManifest manifest;
+  manifest.number = meta.next_collection++;
+  manifest.name = name;
+  manifest.created = micros_now();
+  put_schema(schema, manifest);
+  auto settled = schema_of(manifest);
+  if (!settled) return std::move(settled).error();
+  auto collection =
+      std::make_shared<Collection::Impl>(impl_->runtime, manifest, std::move(*settled));
+  if (Status started = start_empty(*collection); !started) return std::move(started).error();
+
+  storage::WriteBatch batch;
+  batch.put(Family::kMeta, keys::kStore, storage::encode_store_meta(meta));
+  batch.put(Family::kMeta, keys::manifest(manifest.number), storage::encode_manifest(manifest));
+  if (Status written = runtime.commits->commit_meta(std::move(batch)); !written)
+    return std::move(written).error();
+  impl_->meta = meta;
+  runtime.indexer->add(collection);
+  impl_->collections.emplace(name, collection);
+  return Collection(std::move(collection));
+}
+
+Result<Collection> Store::collection(std::string_view name) const {
+  const auto guard = CallGuard::enter(*impl_->runtime);
+  if (!guard) return guard.error();
+  const std::lock_guard hold(impl_->mutex);
+  const auto found = impl_->collections.find(name);
+  if (found != impl_->collections.end()) return Collection(found->second);
+  std::string known;
+  for (const auto& [other, held] : impl_->collections)
+    known += (known.empty() ? "'" : ", '") + other + "'";
+  return Error{ErrorCode::kNotFound,
+               "there is no collection '" + std::string(name) + "'; " +
+                   (known.empty() ? "the store has none" : "there are " + known)};
+}
+
+std::vector<std::string> Store::collections() const {
+  const std::lock_guard hold(impl_->mutex);
+  std::vector<std::string> names;
+  for (const auto& [name, held] : impl_->collections) names.push_back(name);
+  return names;
+}
+
+Status Store::drop_collection(std::string_view name) {
+  StoreRuntime& runtime = *impl_->runtime;
+  const auto guard = CallGuard::enter(runtime);
+  if (!guard) return guard.error();
+  if (runtime.options.read_only)
+    return Error{ErrorCode::kReadOnly, "the store '" + runtime.path + "' was opened read-only"};
+  std::shared_ptr<Collection::Impl> collection;
+  {
+    const std::lock_guard hold(impl_->mutex);
+    const auto found = impl_->collections.find(name);
+    if (found == impl_->collections.end())
+      return Error{ErrorCode::kNotFound, "there is no collection '" + std::string(name) + "'"};
+    collection = found->second;
+  }
+  // From here on commits and images of it are refused; the ones in progress come first.
+  collection->dropped = true;
+  const std::lock_guard indexing(collection->indexing);
+  storage::WriteBatch batch;
+  batch.remove(Family::kMeta, keys::manifest(collection->number));
+  for (const Family family :
+       {Family::kKeys, Family::kRecords, Family::kRows, Family::kFields, Family::kChanges}) {
+    storage::KeyRange range = keys::all_of(family, collection->number);
+    batch.remove_range(family, std::move(range.begin), std::move(range.end));
+  }
+  if (Status written = runtime.commits->commit_meta(std::move(batch)); !written) {
+    collection->dropped = false;
+    return written;
+  }
+  {
+    const std::lock_guard hold(impl_->mutex);
+    impl_->collections.erase(impl_->collections.find(name));
+  }
+  runtime.indexer->remove(*collection);
+  runtime.filters.forget(collection->number);
+  {
+    const std::lock_guard hold(runtime.versions);
+    collection->tail_shrank.notify_all();
+  }
+  if (!runtime.is_in_memory()) remove_images(runtime, collection->manifest);
+  return {};
+}
+
+Status Store::flush() {
+  std::vector<std::shared_ptr<Collection::Impl>> all;
+  {
+    const auto guard = CallGuard::enter(*impl_->runtime);
+    if (!guard) return guard.error();
+    const std::lock_guard hold(impl_->mutex);
+    for (const auto& [name, collection] : impl_->collections) all.push_back(collection);
+  }
+  for (auto& collection : all) {
+    Status flushed = Collection(std::move(collection)).flush();
+    if (!flushed && flushed.error().code != ErrorCode::kNotFound) return flushed;
+  }
+  return {};
+}
+
+Result<VerifyReport> Store::verify() const {
+  const auto guard = CallGuard::enter(*impl_->runtime);
+  if (!guard) return guard.error();
+  std::vector<std::shared_ptr<Collection::Impl>> all;
+  {
+    const std::lock_guard hold(impl_->mutex);
+    for (const auto& [name, collection] : impl_->collections) all.push_back(collection);
+  }
+  if (Status bytes = impl_->runtime->bytes->verify(); !bytes) return std::move(bytes).error();
+  VerifyReport report;
+  for (const auto& collection : all) {
+    // Indexes and images keep still while they are compared with the records.
+    const std::lock_guard indexing(collection->indexing);
+    if (collection->dropped) continue;
+    if (Status status = verify_collection(*collection, report); !status)
+      return std::move(status).error();
+  }
+  return report;
+}
+
+const RecoveryReport& Store::recovery() const noexcept { return impl_->runtime->recovery; }
+
+const std::string& Store::path() const noexcept { return impl_->runtime->path; }
+
+Status Store::close() { return impl_->close(); }
+
+Status Store::Impl::close() {
+  if (Status here = runtime->process.check(); !here) return here;
+  if (runtime->closed.exchange(true)) return {};
+  const std::unique_lock gate(runtime->gate);  // Calls in progress come to their end.
+  runtime->indexer->stop();
+  Status status = runtime->bytes->close();
+  {
+    const std::lock_guard hold(runtime->marking);
+    if (status && runtime->mark) status = runtime->mark->write_clean(runtime->last_sequence);
+    runtime->mark.reset();
+  }
+  {
+    const std::lock_guard hold(mutex);
+    const std::lock_guard versions(runtime->versions);
+    // Handles that are still held keep no memory of indexes.
+    runtime->snapshot.reset();
+    for (const auto& [name, collection] : collections) {
+      collection->current.reset();
+      collection->older.clear();
+      collection->growing.clear();
+    }
+    collections.clear();
+  }
+  runtime->lock.reset();
+  return status;
+}
+
+Store::Store(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+
+Store::Store(Store&&) noexcept = default;
+
+Store& Store::operator=(Store&& other) noexcept {
+  Store old(std::move(*this));
+  impl_ = std::move(other.impl_);
+  return *this;
+}
+
+Store::~Store() {
+  if (impl_ == nullptr) return;
+  if (impl_->runtime->process.in_forked_child()) {
+    // The threads of the parent are not here, and its locks may be held for ever: leave all as it
+    // is. The memory goes with the process.
+    (void)new std::shared_ptr<Impl>(std::move(impl_));
+    return;
+  }
+  (void)impl_->close();  // Who wants to know calls close().
+}
+
+}  // namespace anear

@@ -1,0 +1,86 @@
+// The keys and small values of the byte store, but for field containers (field_keys.hpp). Numbers
+// in keys are big-endian, so that their order is the order of the bytes; in values little-endian.
+//
+//   kMeta     "store" → StoreMeta · "sequence" → u64 · "collection/" number → manifest
+//   kKeys     collection u32 | key                   → slot u32
+//   kRecords  collection u32 | slot u32              → record (storage/record.hpp)
+//   kRows     collection u32 | vector u16 | slot u32 → XXH3-64 of the row u64 | row
+//   kChanges  collection u32 | sequence u64          → changes of one commit, see Change
+//
+// Threads: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anear/core/error.hpp"
+#include "anear/core/matrix_view.hpp"
+#include "anear/core/types.hpp"
+#include "anear/storage/byte_store.hpp"
+
+namespace anear::keys {
+
+inline constexpr const char* kStore = "store";
+inline constexpr const char* kSequence = "sequence";
+inline constexpr const char* kCollections = "collection/";
+
+std::string manifest(std::uint32_t collection);
+std::string key(std::uint32_t collection, std::string_view key);
+std::string record(std::uint32_t collection, Slot slot);
+
+/// Names one vector of one collection: two numbers that cannot be swapped.
+struct VectorNumber {
+  std::uint32_t collection = 0;
+  std::uint16_t vector = 0;
+};
+std::string row(VectorNumber vector, Slot slot);
+
+struct CommitNumber {
+  std::uint32_t collection = 0;
+  Sequence sequence = 0;
+};
+std::string change(CommitNumber commit);
+
+/// All keys of `collection` in one of the families other than kMeta.
+storage::KeyRange all_of(storage::Family family, std::uint32_t collection);
+/// The keys of rows of `vector` from `first` on.
+storage::KeyRange rows_from(VectorNumber vector, Slot first);
+/// The keys of commits behind `commit`.
+storage::KeyRange changes_after(CommitNumber commit);
+
+/// What stands behind the 4 bytes of the collection's number.
+std::string_view without_collection(std::string_view key);
+/// The slot a key of kRecords or kRows ends with.
+Slot slot_at_end(std::string_view key);
+Sequence sequence_at_end(std::string_view key);
+
+std::string encode_slot(Slot slot);
+/// kCorruption unless there are exactly four bytes.
+Result<Slot> decode_slot(std::string_view value);
+std::string encode_sequence(Sequence sequence);
+Result<Sequence> decode_sequence(std::string_view value);
+
+/// A row with its checksum.
+std::string encode_row(VectorView row);
+/// Bytes of the stored numbers behind the checksum.
+inline constexpr std::size_t kRowOffset = 8;
+/// The row in `value` (borrowed), checked. kCorruption when damaged or of another length.
+Result<VectorView> decode_row(std::string_view value, std::size_t dimension, ScalarKind kind);
+
+/// What one commit did to one record. `before`: the slot it had, kNoSlot when it is new. `slot`:
+/// the slot it has now, kNoSlot when it was deleted; equal to `before` when only fields changed.
+struct Change {
+  Slot before = kNoSlot;
+  Slot slot = kNoSlot;
+  std::string_view key;
+};
+/// | XXH3-64 of the rest u64 | count u32 | before u32, slot u32, key bytes u16, key | …
+std::string encode_changes(std::span<const Change> changes);
+/// The keys point into `value`.
+Result<std::vector<Change>> decode_changes(std::string_view value);
+
+}  // namespace anear::keys

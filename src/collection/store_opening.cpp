@@ -1,0 +1,225 @@
+#include "collection/store_opening.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "collection/field_container.hpp"
+#include "collection/store_keys.hpp"
+
+namespace anear {
+namespace {
+
+using storage::Family;
+
+#if defined(ANEAR_WITH_ROCKSDB)
+Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
+                                                         bool read_only) {
+  return storage::open_rocksdb_store(
+      {.directory = storage::path_in(runtime.path, storage::kRecordsDirectory),
+       .read_only = read_only,
+       .file_system = runtime.files,
+       .merge = merge_containers});
+}
+#else
+Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime, bool) {
+  return Error{ErrorCode::kInvalidArgument, "this anear was built without RocksDB: '" +
+                                                runtime.path +
+                                                "' can only be opened with in_memory"};
+}
+#endif
+
+Status ensure_directory(storage::FileSystem& files, const std::string& path) {
+  const auto there = files.exists(path);
+  if (!there) return there.error();
+  return *there ? Status{} : files.make_directory(path);
+}
+
+/// The last sequence in `bytes`; 0 in a new store.
+Result<Sequence> last_sequence(const storage::ByteStore& bytes) {
+  const auto value = bytes.get(Family::kMeta, keys::kSequence, nullptr);
+  if (!value) return value.error();
+  return *value ? keys::decode_sequence(**value) : Result<Sequence>(Sequence{0});
+}
+
+Status read_meta(const storage::ByteStore& bytes, storage::StoreMeta& meta) {
+  const auto value = bytes.get(Family::kMeta, keys::kStore, nullptr);
+  if (!value) return value.error();
+  if (!*value) return {};
+  auto decoded = storage::decode_store_meta(**value);
+  if (!decoded) return std::move(decoded).error();
+  if (decoded->identity.id != meta.identity.id) {
+    return Error{ErrorCode::kCorruption, "the records belong to another store than the directory",
+                 Subcode::kForeignFile};
+  }
+  meta = *decoded;
+  return {};
+}
+
+Error lost_writes(const StoreRuntime& runtime, Sequence recovered, Sequence marked) {
+  return Error{ErrorCode::kLostWrites,
+               "store '" + runtime.path + "': commits " + std::to_string(recovered + 1) + " to " +
+                   std::to_string(marked) +
+                   " were acknowledged and are not there any more. Nothing was changed; restore a "
+                   "backup, or keep a copy of the directory before going on"};
+}
+
+/// Compares what the records hold with what was acknowledged, without changing a byte.
+Status probe(const StoreRuntime& runtime, Sequence marked) {
+  auto bytes = open_records(runtime, /*read_only=*/true);
+  if (!bytes && bytes.error().code == ErrorCode::kNotFound && marked == 0) return {};
+  if (!bytes) return std::move(bytes).error();
+  const auto recovered = last_sequence(**bytes);
+  if (!recovered) return recovered.error();
+  if (*recovered < marked) return lost_writes(runtime, *recovered, marked);
+  return {};
+}
+
+Status make_store(StoreRuntime& runtime) {
+  auto identity = storage::make_identity();
+  if (!identity) return std::move(identity).error();
+  runtime.identity = *identity;
+  if (Status made =
+          storage::HighWaterMark::create(*runtime.files, runtime.path, runtime.identity.id);
+      !made) {
+    return made;
+  }
+  return storage::write_identity(*runtime.files, runtime.path, runtime.identity);
+}
+
+Status take_lock(StoreRuntime& runtime) {
+  auto lock = storage::StoreLock::acquire(*runtime.files, runtime.path);
+  if (!lock) return std::move(lock).error();
+  runtime.lock.emplace(std::move(*lock));
+  return {};
+}
+
+/// Makes sure that there is a store, and that it is ours to write.
+Status prepare_directory(StoreRuntime& runtime) {
+  storage::FileSystem& files = *runtime.files;
+  const StoreOptions& options = runtime.options;
+  auto kind = storage::inspect_directory(files, runtime.path);
+  if (!kind) return std::move(kind).error();
+  if (*kind != storage::DirectoryKind::kStore &&
+      (options.read_only || !options.create_if_missing)) {
+    return Error{ErrorCode::kNotFound, "there is no store at '" + runtime.path + "'"};
+  }
+  if (*kind == storage::DirectoryKind::kMissing) {
+    if (Status made = files.make_directory(runtime.path); !made) return made;
+  }
+  if (*kind == storage::DirectoryKind::kStore) {
+    // Before anything is touched: a newer format is refused as it stands.
+    auto identity = storage::read_identity(files, runtime.path);
+    if (!identity) return std::move(identity).error();
+    runtime.identity = *identity;
+  }
+  if (options.read_only) return {};
+  if (Status locked = take_lock(runtime); !locked) return locked;
+  if (*kind == storage::DirectoryKind::kStore) return {};
+  // Another process may have made it while we waited for nothing: look again under the lock.
+  kind = storage::inspect_directory(files, runtime.path);
+  if (!kind) return std::move(kind).error();
+  if (*kind != storage::DirectoryKind::kStore) return make_store(runtime);
+  auto identity = storage::read_identity(files, runtime.path);
+  if (!identity) return std::move(identity).error();
+  runtime.identity = *identity;
+  return {};
+}
+
+Status open_marks(StoreRuntime& runtime) {
+  storage::FileSystem& files = *runtime.files;
+  storage::HighWaterMark::Reading reading;
+  if (runtime.options.read_only) {
+    const auto read = storage::HighWaterMark::read(files, runtime.path, runtime.identity.id);
+    if (!read) return read.error();
+    reading = *read;
+  } else {
+    auto mark = storage::HighWaterMark::open(files, runtime.path, runtime.identity.id);
+    if (!mark) return std::move(mark).error();
+    reading = mark->reading();
+    runtime.mark.emplace(std::move(*mark));
+  }
+  runtime.recovery.marked_sequence = reading.sequence;
+  runtime.recovery.clean = reading.clean;
+  return {};
+}
+
+Status open_on_disk(StoreRuntime& runtime) {
+  if (Status ready = prepare_directory(runtime); !ready) return ready;
+  storage::FileSystem& files = *runtime.files;
+  if (Status read = open_marks(runtime); !read) return read;
+  const bool read_only = runtime.options.read_only;
+  if (!read_only) {
+    for (const char* name : {storage::kRecordsDirectory, storage::kImagesDirectory}) {
+      if (Status made = ensure_directory(files, storage::path_in(runtime.path, name)); !made)
+        return made;
+    }
+    if (Status synced = files.sync_directory(runtime.path); !synced) return synced;
+  }
+  const Sequence marked = runtime.recovery.marked_sequence;
+  if (!runtime.recovery.clean && !read_only) {
+    if (Status probed = probe(runtime, marked); !probed) return probed;
+  }
+  auto bytes = open_records(runtime, read_only);
+  if (!bytes) return std::move(bytes).error();
+  runtime.bytes = std::move(*bytes);
+  const auto recovered = last_sequence(*runtime.bytes);
+  if (!recovered) return recovered.error();
+  runtime.recovery.recovered_sequence = *recovered;
+  runtime.last_sequence = *recovered;
+  if (*recovered < marked) return lost_writes(runtime, *recovered, marked);
+  if (!read_only) {
+    // What a killed process left unsynced is synced before the mark may name it.
+    if (Status synced = runtime.bytes->sync(); !synced) return synced;
+    return runtime.set_mark(*recovered);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
+  if (runtime.options.in_memory) {
+    runtime.bytes = storage::make_memory_store(merge_containers);
+    auto identity = storage::make_identity();
+    if (!identity) return std::move(identity).error();
+    runtime.identity = *identity;
+  } else {
+    runtime.files = runtime.options.file_system != nullptr ? runtime.options.file_system
+                                                           : storage::os_file_system();
+    if (runtime.path.empty()) return invalid_argument("the path of a store is empty");
+    auto path = runtime.files->absolute_path(runtime.path);
+    if (!path) return std::move(path).error();
+    runtime.path = std::move(*path);
+    if (Status opened = open_on_disk(runtime); !opened) return opened;
+  }
+  meta.identity = runtime.identity;
+  return read_meta(*runtime.bytes, meta);
+}
+
+void remove_unnamed_images(const StoreRuntime& runtime, std::vector<std::string> named) {
+  std::sort(named.begin(), named.end());
+  const std::string directory = runtime.images_directory();
+  const auto names = runtime.files->list(directory);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    if (std::binary_search(named.begin(), named.end(), name)) continue;
+    if (Status removed = runtime.files->remove(storage::path_in(directory, name)); !removed)
+      runtime.log(removed.error().message);
+  }
+}
+
+void remove_images(const StoreRuntime& runtime, const storage::CollectionManifest& manifest) {
+  for (const storage::ManifestImage& image : manifest.images) {
+    const std::string path = storage::path_in(runtime.images_directory(), image.file);
+    if (Status removed = runtime.files->remove(path); !removed)
+      runtime.log(removed.error().message);
+  }
+}
+
+std::int64_t micros_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+}  // namespace anear

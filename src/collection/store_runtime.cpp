@@ -1,0 +1,74 @@
+#include "collection/store_runtime.hpp"
+
+#include <utility>
+
+#include "collection/commit_queue.hpp"
+#include "collection/indexer.hpp"
+#include "collection/schema.hpp"
+
+namespace anear {
+
+std::unique_ptr<Scratch> ScratchPool::take() {
+  {
+    const std::lock_guard hold(mutex_);
+    if (!idle_.empty()) {
+      auto scratch = std::move(idle_.back());
+      idle_.pop_back();
+      return scratch;
+    }
+  }
+  return std::make_unique<Scratch>();
+}
+
+void ScratchPool::give_back(std::unique_ptr<Scratch> scratch) {
+  constexpr std::size_t kIdleMax = 64;
+  const std::lock_guard hold(mutex_);
+  if (idle_.size() < kIdleMax) idle_.push_back(std::move(scratch));
+}
+
+StoreRuntime::StoreRuntime() = default;
+StoreRuntime::~StoreRuntime() = default;
+
+std::string StoreRuntime::images_directory() const {
+  return storage::path_in(path, storage::kImagesDirectory);
+}
+
+void StoreRuntime::log(const std::string& message) const {
+  if (options.log.call != nullptr) options.log.call(options.log.context, message.c_str());
+}
+
+Status StoreRuntime::set_mark(Sequence synced) {
+  const std::lock_guard hold(marking);
+  return mark ? mark->write(synced) : Status{};
+}
+
+Result<CallGuard> CallGuard::enter(StoreRuntime& runtime) {
+  if (Status status = runtime.process.check(); !status) return std::move(status).error();
+  if (!runtime.closed.load(std::memory_order_acquire)) {
+    CallGuard guard(runtime);
+    if (!runtime.closed.load(std::memory_order_acquire)) return guard;
+  }
+  return Error{ErrorCode::kClosed, "the store '" + runtime.path + "' is closed"};
+}
+
+CollectionState::CollectionState(std::shared_ptr<StoreRuntime> of,
+                                 storage::CollectionManifest described, CollectionSchema checked)
+    : runtime(std::move(of)),
+      number(described.number),
+      name(described.name),
+      schema(std::move(checked)),
+      types(field_types(schema)),
+      growing(schema.vectors.size()),
+      manifest(std::move(described)) {}
+
+View CollectionState::pin() const {
+  const std::lock_guard hold(runtime->versions);
+  return {current, runtime->snapshot, runtime->last_sequence};
+}
+
+Status CollectionState::check_exists() const {
+  if (!dropped.load(std::memory_order_acquire)) return {};
+  return Error{ErrorCode::kNotFound, "the collection '" + name + "' was dropped"};
+}
+
+}  // namespace anear

@@ -1,0 +1,164 @@
+// What all collections of an open store share, and what is known of one collection.
+//
+//   Store ──▶ StoreRuntime ◀── CollectionState ◀── Collection (handles)
+//
+// Threads: members say which lock or thread owns them. Locks are taken in this order: gate, queue
+// of commits, CollectionState::indexing, StoreRuntime::versions.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "anear/collection/options.hpp"
+#include "anear/collection/store.hpp"
+#include "anear/core/error.hpp"
+#include "anear/filter/expression.hpp"
+#include "anear/index/scratch.hpp"
+#include "anear/storage/byte_store.hpp"
+#include "anear/storage/file_system.hpp"
+#include "anear/storage/high_water_mark.hpp"
+#include "anear/storage/manifest.hpp"
+#include "anear/storage/store_directory.hpp"
+#include "anear/storage/store_lock.hpp"
+#include "collection/filter_cache.hpp"
+#include "collection/key_table.hpp"
+#include "collection/version.hpp"
+
+namespace anear {
+
+class CommitQueue;
+class Indexer;
+
+/// Reusable Scratch objects: a search borrows one. Threads: any.
+class ScratchPool {
+ public:
+  std::unique_ptr<Scratch> take();
+  void give_back(std::unique_ptr<Scratch> scratch);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Scratch>> idle_;
+};
+
+struct StoreRuntime {
+  StoreRuntime();
+  StoreRuntime(const StoreRuntime&) = delete;
+  StoreRuntime& operator=(const StoreRuntime&) = delete;
+  ~StoreRuntime();
+
+  // Fixed once the store is open.
+  std::string path;
+  StoreOptions options;
+  std::shared_ptr<storage::FileSystem> files;  ///< Null in memory.
+  storage::StoreIdentity identity;
+  std::optional<storage::StoreLock> lock;
+  storage::ProcessGuard process;
+  std::unique_ptr<storage::ByteStore> bytes;
+  RecoveryReport recovery;
+
+  /// Held shared by every call, exclusively by close().
+  std::shared_mutex gate;
+  std::atomic<bool> closed{false};
+
+  std::mutex marking;
+  std::optional<storage::HighWaterMark> mark;  ///< Under `marking`. None in memory or read-only.
+
+  FilterCache filters;
+  ScratchPool scratches;
+
+  /// Guards CollectionState::current and versions, `snapshot`, `last_sequence`.
+  std::mutex versions;
+  storage::SnapshotPointer snapshot;  ///< Of the bytes as of `last_sequence`.
+  Sequence last_sequence = 0;
+
+  std::unique_ptr<CommitQueue> commits;
+  std::unique_ptr<Indexer> indexer;
+
+  bool is_in_memory() const noexcept { return files == nullptr; }
+  std::string images_directory() const;
+  void log(const std::string& message) const;
+  /// Names a synced sequence in the mark, if there is one.
+  Status set_mark(Sequence synced);
+};
+
+/// Held for the length of one call: the store stays open.
+class CallGuard {
+ public:
+  /// kClosed or kForked.
+  static Result<CallGuard> enter(StoreRuntime& runtime);
+
+ private:
+  explicit CallGuard(StoreRuntime& runtime) : held_(runtime.gate) {}
+  std::shared_lock<std::shared_mutex> held_;
+};
+
+/// A slot that is dead since a commit and still in the indexes.
+struct DeadSlot {
+  Slot slot = 0;
+  Sequence since = 0;
+};
+
+struct CollectionState {
+  CollectionState(std::shared_ptr<StoreRuntime> of, storage::CollectionManifest described,
+                  CollectionSchema checked);
+
+  const std::shared_ptr<StoreRuntime> runtime;
+  const std::uint32_t number;
+  const std::string name;
+  const CollectionSchema schema;
+  const FieldTypes types;
+
+  std::atomic<bool> dropped{false};
+  KeyTable keys;
+
+  /// The commit leader's: the next slot to give out, and the segment each vector's tail grows in.
+  Slot next_slot = 0;
+  std::vector<std::shared_ptr<TailSegment>> growing;
+
+  // Under StoreRuntime::versions.
+  std::shared_ptr<const CollectionVersion> current;
+  std::deque<std::weak_ptr<const CollectionVersion>> older;  ///< May still be read.
+  std::deque<DeadSlot> dead;
+  bool degraded = false;
+  std::string degraded_reason;
+  std::condition_variable tail_shrank;
+
+  // Under `indexing`: held while the indexes or images change.
+  std::mutex indexing;
+  storage::CollectionManifest manifest;
+  std::uint64_t changed_since_image = 0;  ///< Rows indexed or deleted since the images.
+  std::uint64_t images_written = 0;
+
+  std::atomic<std::uint64_t> stalls{0};
+  std::atomic<std::uint64_t> image_bytes{0};
+  std::atomic<Sequence> image_sequence{0};
+
+  /// The newest state, pinned in one step.
+  View pin() const;
+  /// kNotFound once it was dropped.
+  Status check_exists() const;
+};
+
+/// Publishes a changed copy of the current version of `state`. StoreRuntime::versions is held.
+template <typename Change>
+void publish_version(CollectionState& state, Change&& change) {
+  auto next = std::make_shared<CollectionVersion>(*state.current);
+  change(*next);
+  state.older.push_back(state.current);
+  state.current = std::move(next);
+}
+
+/// What can be read of Store::Impl by others: nothing. It joins runtime and collections.
+struct Collection::Impl : CollectionState {
+  using CollectionState::CollectionState;
+};
+
+}  // namespace anear

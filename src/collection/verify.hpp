@@ -1,0 +1,17 @@
+// Reading a collection back and checking it against itself.
+//
+// Threads: any; works on one view.
+#pragma once
+
+#include "anear/collection/store.hpp"
+#include "anear/core/error.hpp"
+#include "collection/store_runtime.hpp"
+
+namespace anear {
+
+/// Every record against its key, every row against its checksum, every field container against the
+/// records, every live row against index and tail, every image against its checksums. Adds to
+/// `report`; kCorruption names the first thing that does not fit.
+Status verify_collection(const CollectionState& collection, VerifyReport& report);
+
+}  // namespace anear

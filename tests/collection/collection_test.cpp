@@ -1,0 +1,441 @@
+// A collection's calls, one after another: what they answer and what they refuse.
+#include "anear/collection/collection.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "anear/collection/store.hpp"
+#include "support/collection/batches.hpp"
+
+using namespace anear;
+using anear::test::Batch;
+using anear::test::clustered_rows;
+using anear::test::near_to;
+
+namespace {
+
+constexpr std::size_t kDimension = 16;
+
+Store memory_store() {
+  auto store = Store::open("memory", {.in_memory = true});
+  REQUIRE(store);
+  return std::move(*store);
+}
+
+CollectionSchema schema_of_docs(IndexOptions index = HnswOptions{}) {
+  return {.vectors = {{.name = "embedding",
+                       .dimension = kDimension,
+                       .metric = Metric::kCosine,
+                       .index = std::move(index)}},
+          .fields = {{"section", FieldType::kString},
+                     {"size", FieldType::kInt64},
+                     {"tags", FieldType::kStringList}},
+          .dynamic = false};
+}
+
+/// 600 records k0…: section by i % 3, size i.
+Collection fill(Store& store, const test::Rows& rows, const CollectionSchema& schema) {
+  auto docs = store.create_collection("docs", schema);
+  REQUIRE(docs);
+  std::vector<Value> sections;
+  std::vector<Value> sizes;
+  for (std::size_t i = 0; i < rows.count(); ++i) {
+    sections.emplace_back(std::string(i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c"));
+    sizes.emplace_back(static_cast<std::int64_t>(i));
+  }
+  Batch batch;
+  batch.numbered(0, rows.count())
+      .vectors("embedding", rows)
+      .field("section", sections)
+      .field("size", sizes);
+  REQUIRE(docs->upsert(batch));
+  return *docs;
+}
+
+float cosine_distance(VectorView a, VectorView b) {
+  const auto* x = static_cast<const float*>(a.data());
+  const auto* y = static_cast<const float*>(b.data());
+  double dot = 0;
+  double xx = 0;
+  double yy = 0;
+  for (std::size_t i = 0; i < a.dimension(); ++i) {
+    dot += double{x[i]} * double{y[i]};
+    xx += double{x[i]} * double{x[i]};
+    yy += double{y[i]} * double{y[i]};
+  }
+  return static_cast<float>(1.0 - dot / std::sqrt(xx * yy));
+}
+
+void expect_refused(const Result<Sequence>& outcome, ErrorCode code, Subcode subcode,
+                    std::int64_t record) {
+  REQUIRE_FALSE(outcome);
+  INFO(outcome.error().message);
+  CHECK(outcome.error().code == code);
+  CHECK(outcome.error().subcode == subcode);
+  CHECK(outcome.error().record == record);
+}
+
+}  // namespace
+
+TEST_CASE("A record is found the moment its write is acknowledged") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 1);
+  Collection docs = fill(store, rows, schema_of_docs());
+  for (std::size_t i = 0; i < 600; i += 37) {
+    const auto hits = docs.search(near_to(rows.row(i), 1));
+    REQUIRE(hits);
+    REQUIRE(hits->hits.size() == 1);
+    CHECK(hits->hits[0].record.key == "k" + std::to_string(i));
+    CHECK(hits->hits[0].distance == Approx(0).margin(1e-5));
+    CHECK(std::get<std::int64_t>(hits->hits[0].record.fields[1].second) ==
+          static_cast<std::int64_t>(i));
+  }
+}
+
+TEST_CASE("A search returns the exact nearest under a filter, before and after indexing") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 2);
+  const auto queries = clustered_rows({20, kDimension}, 3);
+  Collection docs = fill(store, rows, schema_of_docs());
+  const bool indexed = GENERATE(false, true);
+  if (indexed) REQUIRE(docs.flush());
+  CHECK((docs.stats()->tail_records == 0 || !indexed));
+  for (std::size_t q = 0; q < queries.count(); ++q) {
+    std::vector<float> exact;
+    for (std::size_t i = 0; i < rows.count(); ++i) {
+      if (i % 3 == 1 && i < 400) exact.push_back(cosine_distance(queries.row(q), rows.row(i)));
+    }
+    std::sort(exact.begin(), exact.end());
+    const auto hits = docs.search(near_to(queries.row(q), 5, "section = 'b' and size < 400"));
+    REQUIRE(hits);
+    REQUIRE(hits->hits.size() == 5);
+    for (std::size_t i = 0; i < 5; ++i)
+      CHECK(hits->hits[i].distance == Approx(exact[i]).margin(1e-5));
+  }
+}
+
+TEST_CASE("A search never returns fewer than k when k match") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 4);
+  Collection docs = fill(store, rows, schema_of_docs());
+  REQUIRE(docs.flush());
+  for (const auto& [filter, matches] : std::vector<std::pair<std::string, std::size_t>>{
+           {"size < 3", 3}, {"size < 50", 50}, {"not (size < 590)", 10}, {"section = 'x'", 0}}) {
+    const auto hits = docs.search(near_to(rows.row(300), 40, filter));
+    REQUIRE(hits);
+    CHECK(hits->hits.size() == std::min<std::size_t>(matches, 40));
+  }
+  CHECK(docs.search(near_to(rows.row(0), 10'000))->hits.size() == 600);
+}
+
+TEST_CASE("An upsert replaces the whole record, an update merges into it") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 5);
+  Collection docs = fill(store, rows, schema_of_docs());
+  REQUIRE(docs.upsert(Batch()
+                          .numbered(7, 1)
+                          .vectors("embedding", rows.row(100))
+                          .field("tags", {std::vector<std::string>{"new"}})));
+  const std::string_view key = "k7";
+  auto record = docs.get({&key, 1}, {.vectors = true});
+  REQUIRE(record);
+  REQUIRE(record->front());
+  CHECK((*record)[0]->fields == Fields{{"tags", std::vector<std::string>{"new"}}});
+  CHECK(cosine_distance((*record)[0]->vectors[0].view(), rows.row(100)) < 1e-6);
+  CHECK(*docs.count({}) == 600);
+
+  REQUIRE(docs.update(Batch().numbered(7, 1).field("size", {std::int64_t{5}}).payloads({"kept"})));
+  REQUIRE(docs.update(Batch().numbered(7, 1).field("section", {Null{}})));
+  record = docs.get({&key, 1}, {.payload = true});
+  CHECK((*record)[0]->fields == Fields{{"section", Null{}},
+                                       {"size", std::int64_t{5}},
+                                       {"tags", std::vector<std::string>{"new"}}});
+  CHECK((*record)[0]->payload == "kept");
+  CHECK(*docs.count({"section is null", {}}) == 1);
+  CHECK(*docs.count({"'new' in tags", {}}) == 1);
+
+  REQUIRE(docs.update(Batch().numbered(7, 1).vectors("embedding", rows.row(7))));
+  const auto hits = docs.search(near_to(rows.row(7), 1));
+  CHECK(hits->hits[0].record.key == "k7");
+  CHECK(hits->hits[0].record.fields.size() == 3);
+}
+
+TEST_CASE("An update of a record that does not exist names it and changes nothing") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 6);
+  Collection docs = fill(store, rows, schema_of_docs());
+  const auto outcome = docs.update(
+      Batch().keys({"k1", "absent"}).field("size", {std::int64_t{-1}, std::int64_t{-1}}));
+  expect_refused(outcome, ErrorCode::kNotFound, Subcode::kNone, 1);
+  CHECK(*docs.count({"size = -1", {}}) == 0);
+}
+
+TEST_CASE("Deleted records are gone from every answer") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 7);
+  Collection docs = fill(store, rows, schema_of_docs());
+  if (GENERATE(false, true)) REQUIRE(docs.flush());
+  const std::vector<std::string_view> keys = {"k0", "k1", "absent", "k1"};
+  CHECK(*docs.delete_keys(keys) == 2);
+  CHECK(*docs.delete_matching({"section = $s", {{"s", std::string("c")}}}) == 200);
+  CHECK(*docs.count({}) == 398);
+  CHECK(*docs.count({"section = 'c'", {}}) == 0);
+  for (const std::size_t i : {0, 1, 2}) {
+    const auto hits = docs.search(near_to(rows.row(i), 398));
+    CHECK(hits->hits.size() == 398);
+    for (const std::string& key : test::keys_of(*hits)) CHECK(key != "k" + std::to_string(i));
+  }
+  CHECK_FALSE(docs.get(keys, {})->front());
+  CHECK_FALSE(docs.delete_matching({}));
+}
+
+TEST_CASE("More like a record leaves the record itself out") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 8);
+  Collection docs = fill(store, rows, schema_of_docs());
+  Query query;
+  query.legs.push_back({.vector = "embedding", .query = {}, .key = "k50"});
+  const auto hits = docs.search(query);
+  REQUIRE(hits);
+  CHECK(hits->hits.size() == 10);
+  for (const std::string& key : test::keys_of(*hits)) CHECK(key != "k50");
+  query.legs[0].key = "absent";
+  CHECK(docs.search(query).error().code == ErrorCode::kNotFound);
+}
+
+TEST_CASE("A scan visits every matching record once, in order of key") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 9);
+  Collection docs = fill(store, rows, schema_of_docs());
+  std::vector<std::string> seen;
+  Scan scan{.filter = {"section = 'a'", {}}, .after = {}, .limit = 33, .parts = {}};
+  for (;;) {
+    const auto page = docs.scan(scan);
+    REQUIRE(page);
+    for (const Record& record : *page) seen.push_back(record.key);
+    if (page->size() < scan.limit) break;
+    scan.after = page->back().key;
+  }
+  CHECK(seen.size() == 200);
+  CHECK(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST_CASE("A batch of searches answers as single ones do") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 10);
+  const auto queries = clustered_rows({30, kDimension}, 11);
+  Collection docs = fill(store, rows, schema_of_docs());
+  Query query = near_to({}, 4, "size >= 100");
+  const auto batch = docs.search_batch(queries.view(), query, 2);
+  REQUIRE(batch);
+  for (std::size_t q = 0; q < queries.count(); ++q) {
+    const auto hits = docs.search(near_to(queries.row(q), 4, "size >= 100"));
+    CHECK(batch->found[q] == 4);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(batch->keys[q * 4 + i] == hits->hits[i].record.key);
+  }
+}
+
+TEST_CASE("An expected sequence refuses a batch that another write overtook") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({2, kDimension}, 12);
+  auto docs = store.create_collection("docs", schema_of_docs());
+  Batch first;
+  first.numbered(0, 1).vectors("embedding", rows.row(0));
+  const std::vector<Sequence> fresh = {0};
+  first.batch.expected = fresh;
+  const auto written = docs->upsert(first);
+  REQUIRE(written);
+  expect_refused(docs->upsert(first), ErrorCode::kConflict, Subcode::kNone, 0);
+  Batch second;
+  second.numbered(0, 1).vectors("embedding", rows.row(1));
+  const std::vector<Sequence> seen = {*written};
+  second.batch.expected = seen;
+  CHECK(docs->upsert(second));
+}
+
+TEST_CASE("A batch with one bad record changes nothing and says which") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 13);
+  Collection docs = fill(store, rows, schema_of_docs());
+  auto bad = clustered_rows({3, kDimension}, 14);
+  Batch batch;
+  Subcode subcode = Subcode::kNone;
+  std::int64_t record = 1;
+  SECTION("not a number") {
+    bad.values[kDimension + 3] = std::numeric_limits<float>::quiet_NaN();
+    batch.numbered(1'000, 3).vectors("embedding", bad);
+    subcode = Subcode::kNotFinite;
+  }
+  SECTION("infinite") {
+    bad.values[2 * kDimension] = std::numeric_limits<float>::infinity();
+    batch.numbered(1'000, 3).vectors("embedding", bad);
+    subcode = Subcode::kNotFinite;
+    record = 2;
+  }
+  SECTION("zero under cosine") {
+    std::fill_n(bad.values.begin() + kDimension, kDimension, 0.0F);
+    batch.numbered(1'000, 3).vectors("embedding", bad);
+    subcode = Subcode::kZeroVector;
+  }
+  SECTION("another dimension") {
+    const auto wide = clustered_rows({3, kDimension + 1}, 15);
+    batch.numbered(1'000, 3).vectors("embedding", wide.view());
+    subcode = Subcode::kDimensionMismatch;
+    record = 0;
+  }
+  SECTION("a key that is too long") {
+    batch.keys({"x", std::string(1'025, 'k'), "y"}).vectors("embedding", bad);
+    subcode = Subcode::kKeyInvalid;
+  }
+  SECTION("an empty key") {
+    batch.keys({"x", "", "y"}).vectors("embedding", bad);
+    subcode = Subcode::kKeyInvalid;
+  }
+  SECTION("a key that is not UTF-8") {
+    batch.keys({"x", "\xff", "y"}).vectors("embedding", bad);
+    subcode = Subcode::kKeyInvalid;
+  }
+  SECTION("a key twice") {
+    batch.keys({"x", "x", "y"}).vectors("embedding", bad);
+    subcode = Subcode::kDuplicateKey;
+  }
+  SECTION("an unknown field") {
+    batch.numbered(1'000, 3).field("colour", {Value{}, Value{}, Value{}});
+    subcode = Subcode::kUnknownField;
+    record = -1;
+  }
+  SECTION("a value of the wrong type") {
+    batch.numbered(1'000, 3).field("size", {std::int64_t{1}, std::string("big"), Value{}});
+    subcode = Subcode::kWrongType;
+  }
+  SECTION("an unknown vector") {
+    batch.numbered(1'000, 3).vectors("image", bad);
+    subcode = Subcode::kUnknownVector;
+    record = -1;
+  }
+  SECTION("too few values") {
+    batch.numbered(1'000, 3).field("size", {std::int64_t{1}});
+    subcode = Subcode::kCountMismatch;
+    record = -1;
+  }
+  const Sequence before = docs.stats()->last_sequence;
+  expect_refused(docs.upsert(batch), ErrorCode::kInvalidArgument, subcode, record);
+  CHECK(*docs.count({}) == 600);
+  CHECK(docs.stats()->last_sequence == before);
+}
+
+TEST_CASE("Questions that make no sense are refused with a reason") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 16);
+  Collection docs = fill(store, rows, schema_of_docs());
+  const auto code = [&](const Query& query) {
+    const auto hits = docs.search(query);
+    REQUIRE_FALSE(hits);
+    return hits.error().code;
+  };
+  CHECK(code(near_to(rows.row(0), 0)) == ErrorCode::kInvalidArgument);
+  CHECK(code(near_to(rows.row(0), 10'001)) == ErrorCode::kInvalidArgument);
+  CHECK(code(near_to({}, 1)) == ErrorCode::kInvalidArgument);
+  CHECK(code(near_to(rows.row(0), 1, "size <")) == ErrorCode::kFilterInvalid);
+  CHECK(docs.search(near_to(rows.row(0), 1, "size < 3 and colour = 2")).error().position == 13);
+  CHECK(code(near_to(rows.row(0), 1, "size = 'x'")) == ErrorCode::kFilterInvalid);
+  Query query = near_to(rows.row(0), 1);
+  query.recall = 0;
+  CHECK(code(query) == ErrorCode::kInvalidArgument);
+  query.legs.clear();
+  CHECK(code(query) == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("Several named vectors are searched apart, and records may lack one") {
+  Store store = memory_store();
+  const auto texts = clustered_rows({50, 8}, 17);
+  const auto images = clustered_rows({50, 12}, 18);
+  auto docs = store.create_collection(
+      "docs", {.vectors = {{.name = "text", .dimension = 8, .metric = Metric::kL2},
+                           {.name = "image",
+                            .dimension = 12,
+                            .metric = Metric::kInnerProduct,
+                            .kind = ScalarKind::kF16,
+                            .index = FlatOptions{}}},
+               .fields = {},
+               .dynamic = true});
+  REQUIRE(docs);
+  std::vector<std::uint8_t> present(50);
+  for (std::size_t i = 0; i < 50; ++i) present[i] = i % 2;
+  Batch batch;
+  batch.numbered(0, 50).vectors("text", texts).vectors("image", images);
+  batch.batch.vectors[1].present = present;
+  REQUIRE(docs->upsert(batch));
+  Query query = near_to(texts.row(4), 1);
+  CHECK_FALSE(docs->search(query));
+  query.legs[0].vector = "text";
+  CHECK(docs->search(query)->hits[0].record.key == "k4");
+  query = near_to(images.row(5), 50);
+  query.legs[0].vector = "image";
+  const auto hits = docs->search(query);
+  CHECK(hits->hits.size() == 25);
+  REQUIRE(docs->update(Batch().numbered(5, 1).vectors("text", texts.row(6))));
+  CHECK(docs->search(query)->hits.size() == 25);
+  REQUIRE(docs->flush());
+  CHECK(docs->search(query)->hits.size() == 25);
+  CHECK(store.verify());
+}
+
+TEST_CASE("A dropped collection refuses calls and its name is free") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({10, kDimension}, 19);
+  auto docs = store.create_collection("docs", schema_of_docs());
+  REQUIRE(docs->upsert(Batch().numbered(0, 10).vectors("embedding", rows)));
+  CHECK(store.create_collection("docs", schema_of_docs()).error().code ==
+        ErrorCode::kAlreadyExists);
+  REQUIRE(store.drop_collection("docs"));
+  CHECK(docs->count({}).error().code == ErrorCode::kNotFound);
+  CHECK(store.drop_collection("docs").error().code == ErrorCode::kNotFound);
+  auto again = store.create_collection("docs", schema_of_docs());
+  REQUIRE(again);
+  CHECK(*again->count({}) == 0);
+}
+
+TEST_CASE("Names and schemas that cannot be kept are refused") {
+  Store store = memory_store();
+  const auto code = [&](const std::string& name, const CollectionSchema& schema) {
+    const auto made = store.create_collection(name, schema);
+    REQUIRE_FALSE(made);
+    CHECK(store.collections().empty());
+    return made.error().code;
+  };
+  for (const char* name : {"", "../x", "a/b", "1a", "with space", "\xff"})
+    CHECK(code(name, schema_of_docs()) == ErrorCode::kInvalidArgument);
+  CHECK(code(std::string(129, 'a'), schema_of_docs()) == ErrorCode::kInvalidArgument);
+  CollectionSchema schema = schema_of_docs();
+  schema.vectors[0].dimension = 0;
+  CHECK(code("docs", schema) == ErrorCode::kInvalidArgument);
+  schema.vectors[0].dimension = 65'536;
+  CHECK(code("docs", schema) == ErrorCode::kInvalidArgument);
+  schema = schema_of_docs();
+  schema.fields.push_back(schema.fields[0]);
+  CHECK(code("docs", schema) == ErrorCode::kInvalidArgument);
+  schema = schema_of_docs(HnswOptions{.links_max = 1});
+  CHECK(code("docs", schema) == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("Explain tells how an answer was made") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({3'000, kDimension}, 20);
+  Collection docs = fill(store, rows, schema_of_docs());
+  REQUIRE(docs.flush());
+  Query query = near_to(rows.row(0), 5);
+  query.explain = true;
+  auto hits = docs.search(query);
+  REQUIRE(hits->explain);
+  CHECK(hits->explain->plan == "graph walk");
+  CHECK(hits->explain->live == 3'000);
+  CHECK(hits->explain->distances < 3'000);
+  CHECK(hits->explain->tail == 0);
+  query.filter.text = "size < 100";
+  hits = docs.search(query);
+  CHECK(hits->explain->plan == "exact scan of the matches");
+  CHECK(hits->explain->matches == 100);
+  CHECK(hits->explain->distances == 100);
+}

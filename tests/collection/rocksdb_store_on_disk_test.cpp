@@ -1,0 +1,365 @@
+// A store on disk: opened again, by others, damaged, foreign, newer.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "anear/collection/store.hpp"
+#include "support/collection/batches.hpp"
+#include "support/temp_directory.hpp"
+
+using namespace anear;
+using anear::test::Batch;
+using anear::test::clustered_rows;
+using anear::test::near_to;
+using anear::testing::bytes_of_file;
+using anear::testing::overwrite_file;
+using anear::testing::TempDirectory;
+
+namespace {
+
+constexpr std::size_t kDimension = 16;
+
+CollectionSchema schema_of_docs() {
+  return {.vectors = {{.name = "embedding", .dimension = kDimension}},
+          .fields = {{"size", FieldType::kInt64}}};
+}
+
+Store must_open(const std::string& path, const StoreOptions& options = {}) {
+  auto store = Store::open(path, options);
+  INFO((store ? "" : store.error().message));
+  REQUIRE(store);
+  return std::move(*store);
+}
+
+std::vector<Value> numbers(std::size_t first, std::size_t count) {
+  std::vector<Value> values;
+  for (std::size_t i = 0; i < count; ++i) values.emplace_back(static_cast<std::int64_t>(first + i));
+  return values;
+}
+
+void add(Collection& docs, const test::Rows& rows, std::size_t first, std::size_t count) {
+  Batch batch;
+  batch.numbered(first, count)
+      .vectors("embedding", rows.view().rows_from(first, count))
+      .field("size", numbers(first, count));
+  REQUIRE(docs.upsert(batch));
+}
+
+/// Every record k0 … is there, is its own nearest neighbour, and is found by its field.
+void expect_records(const Collection& docs, const test::Rows& rows, std::size_t count) {
+  REQUIRE(*docs.count({}) == count);
+  for (std::size_t i = 0; i < count; i += 1 + count / 50) {
+    const auto hits = docs.search(near_to(rows.row(i), 1, "size = " + std::to_string(i)));
+    REQUIRE(hits);
+    REQUIRE(hits->hits.size() == 1);
+    CHECK(hits->hits[0].record.key == "k" + std::to_string(i));
+    CHECK(docs.search(near_to(rows.row(i), 1))->hits[0].record.key == "k" + std::to_string(i));
+  }
+}
+
+std::vector<std::string> images_of(const std::string& store) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(store + "/images"))
+    paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace
+
+TEST_CASE("A store opened again holds what was committed, with and without images") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({3'000, kDimension}, 1);
+  const bool flushed = GENERATE(false, true);
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    REQUIRE(docs);
+    add(*docs, rows, 0, 2'000);
+    if (flushed) REQUIRE(docs->flush());
+    add(*docs, rows, 2'000, 1'000);
+    REQUIRE(store.close());
+  }
+  CHECK(images_of(path).size() == (flushed ? 2 : 0));
+  Store store = must_open(path);
+  CHECK(store.recovery().clean);
+  CHECK(store.recovery().recovered_sequence == 3);
+  CHECK(store.recovery().tail_records == (flushed ? 1'000 : 3'000));
+  auto docs = store.collection("docs");
+  REQUIRE(docs);
+  CHECK(docs->schema().fields[0].name == "size");
+  expect_records(*docs, rows, 3'000);
+  REQUIRE(docs->flush());
+  expect_records(*docs, rows, 3'000);
+  const auto report = store.verify();
+  REQUIRE(report);
+  CHECK(report->records == 3'000);
+  CHECK(report->rows == 3'000);
+  CHECK(report->images == 2);
+}
+
+TEST_CASE("Deletes and updates behind an image are replayed at open") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({500, kDimension}, 2);
+  {
+    Store store = must_open(path, {.index_inline = true});
+    auto docs = store.create_collection("docs", schema_of_docs());
+    add(*docs, rows, 0, 500);
+    REQUIRE(docs->flush());
+    const std::vector<std::string_view> gone = {"k10", "k20"};
+    REQUIRE(docs->delete_keys(gone));
+    REQUIRE(docs->update(Batch().numbered(30, 1).field("size", {std::int64_t{-30}})));
+    REQUIRE(docs->update(Batch().numbered(40, 1).vectors("embedding", rows.row(10))));
+  }
+  Store store = must_open(path);
+  auto docs = store.collection("docs");
+  CHECK(*docs->count({}) == 498);
+  CHECK(*docs->count({"size = -30", {}}) == 1);
+  const auto hits = docs->search(near_to(rows.row(10), 498));
+  CHECK(hits->hits.size() == 498);
+  CHECK(hits->hits[0].record.key == "k40");
+  CHECK(store.verify());
+  REQUIRE(docs->flush());
+  CHECK(docs->search(near_to(rows.row(10), 498))->hits.size() == 498);
+  CHECK(store.verify());
+}
+
+TEST_CASE("A damaged or missing image costs time, not answers") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({1'000, kDimension}, 3);
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    add(*docs, rows, 0, 1'000);
+    REQUIRE(docs->flush());
+    const std::vector<std::string_view> gone = {"k999"};
+    REQUIRE(docs->delete_keys(gone));
+  }
+  const std::vector<std::string> images = images_of(path);
+  REQUIRE(images.size() == 2);
+  const std::string& image = images[GENERATE(0, 1)];
+  std::string bytes = bytes_of_file(image);
+  SECTION("missing") { std::filesystem::remove(image); }
+  SECTION("cut") { overwrite_file(image, bytes.substr(0, bytes.size() - 100)); }
+  SECTION("empty") { overwrite_file(image, ""); }
+  SECTION("one bit") {
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
+    overwrite_file(image, bytes);
+  }
+  Store store = must_open(path, {.index_inline = true});
+  auto docs = store.collection("docs");
+  CHECK(docs->stats()->degraded);
+  CHECK_FALSE(docs->stats()->reason.empty());
+  expect_records(*docs, rows, 999);
+  REQUIRE(docs->flush());
+  CHECK_FALSE(docs->stats()->degraded);
+  expect_records(*docs, rows, 999);
+  CHECK(store.verify());
+}
+
+TEST_CASE("A second writer is refused and told who holds the store") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  Store store = must_open(path);
+  const auto second = Store::open(path);
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == ErrorCode::kLocked);
+  CHECK(second.error().message.find(std::to_string(::getpid())) != std::string::npos);
+  REQUIRE(store.close());
+  CHECK(Store::open(path));
+}
+
+TEST_CASE("A read-only store answers, takes no lock and refuses writes") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  CHECK(Store::open(path, {.read_only = true}).error().code == ErrorCode::kNotFound);
+  const auto rows = clustered_rows({300, kDimension}, 4);
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    add(*docs, rows, 0, 300);
+  }
+  Store reader = must_open(path, {.read_only = true});
+  const Store other = must_open(path, {.read_only = true});
+  auto docs = reader.collection("docs");
+  expect_records(*docs, rows, 300);
+  CHECK(docs->upsert(Batch().numbered(0, 1)).error().code == ErrorCode::kReadOnly);
+  CHECK(docs->delete_matching({"size = 1", {}}).error().code == ErrorCode::kReadOnly);
+  CHECK(docs->flush().error().code == ErrorCode::kReadOnly);
+  CHECK(reader.create_collection("x", schema_of_docs()).error().code == ErrorCode::kReadOnly);
+  CHECK(reader.drop_collection("docs").error().code == ErrorCode::kReadOnly);
+}
+
+TEST_CASE("After close every handle says closed") {
+  const TempDirectory directory;
+  Store store = must_open(directory / "store");
+  auto docs = store.create_collection("docs", schema_of_docs());
+  REQUIRE(store.close());
+  REQUIRE(store.close());
+  const auto rows = clustered_rows({1, kDimension}, 5);
+  CHECK(docs->count({}).error().code == ErrorCode::kClosed);
+  CHECK(docs->search(near_to(rows.row(0), 1)).error().code == ErrorCode::kClosed);
+  CHECK(docs->upsert(Batch().numbered(0, 1)).error().code == ErrorCode::kClosed);
+  CHECK(store.collection("docs").error().code == ErrorCode::kClosed);
+}
+
+TEST_CASE("A directory that holds something else is left alone") {
+  const TempDirectory directory;
+  SECTION("files of another program") {
+    overwrite_file(directory / "notes.txt", "mine");
+    const auto store = Store::open(directory.path());
+    CHECK(store.error().code == ErrorCode::kUnsupportedFormat);
+    CHECK(bytes_of_file(directory / "notes.txt") == "mine");
+    CHECK_FALSE(std::filesystem::exists(directory / "LOCK"));
+  }
+  SECTION("a file") {
+    overwrite_file(directory / "store", "x");
+    CHECK(Store::open(directory / "store").error().code == ErrorCode::kUnsupportedFormat);
+  }
+  SECTION("nothing, where the parent is missing") {
+    CHECK(Store::open(directory / "a/b/c").error().code == ErrorCode::kNotFound);
+  }
+  SECTION("nothing, when it must exist") {
+    CHECK(Store::open(directory / "store", {.create_if_missing = false}).error().code ==
+          ErrorCode::kNotFound);
+    CHECK_FALSE(std::filesystem::exists(directory / "store"));
+  }
+}
+
+TEST_CASE("A store of a newer format is refused untouched") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  must_open(path);
+  std::string identity = bytes_of_file(path + "/ANEAR");
+  identity.replace(identity.find("format 1"), 8, "format 2");
+  overwrite_file(path + "/ANEAR", identity);
+  const auto store = Store::open(path);
+  REQUIRE_FALSE(store);
+  CHECK(store.error().code == ErrorCode::kUnsupportedFormat);
+  CHECK(store.error().subcode == Subcode::kNewerFormat);
+  CHECK(bytes_of_file(path + "/ANEAR") == identity);
+}
+
+TEST_CASE("A log that lost acknowledged commits is noticed") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const std::string copy = directory / "copy";
+  const auto rows = clustered_rows({50, kDimension}, 6);
+  Store store = must_open(path, {.index_inline = true});
+  auto docs = store.create_collection("docs", schema_of_docs());
+  for (std::size_t i = 0; i < 50; i += 10) add(*docs, rows, i, 10);
+  std::filesystem::copy(path, copy, std::filesystem::copy_options::recursive);  // As after a kill.
+  for (const auto& entry : std::filesystem::directory_iterator(copy + "/records")) {
+    if (entry.path().extension() != ".log" || entry.file_size() == 0) continue;
+    std::string log = bytes_of_file(entry.path());
+    SECTION("cut") { overwrite_file(entry.path(), log.substr(0, log.size() - 200)); }
+    SECTION("one bit") {
+      log[log.size() / 2] = static_cast<char>(log[log.size() / 2] ^ 1);
+      overwrite_file(entry.path(), log);
+    }
+    const auto damaged = Store::open(copy);
+    REQUIRE_FALSE(damaged);
+    CHECK(damaged.error().code == ErrorCode::kLostWrites);
+    CHECK(damaged.error().message.find("to 6") != std::string::npos);
+    CHECK(Store::open(copy).error().code == ErrorCode::kLostWrites);
+  }
+}
+
+TEST_CASE("Files cut short give typed errors") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    add(*docs, clustered_rows({300, kDimension}, 7), 0, 300);
+    REQUIRE(docs->flush());
+  }
+  std::vector<std::string> files = {path + "/ANEAR", path + "/MARK"};
+  for (const auto& entry : std::filesystem::directory_iterator(path + "/records")) {
+    if (entry.file_size() > 0) files.push_back(entry.path());
+  }
+  for (const std::string& file : files) {
+    const std::string bytes = bytes_of_file(file);
+    overwrite_file(file, bytes.substr(0, bytes.size() / 2));
+    const auto store = Store::open(path, {.read_only = true});
+    INFO(file);
+    if (!store) {
+      INFO(store.error().message);
+      CHECK((store.error().code == ErrorCode::kCorruption ||
+             store.error().code == ErrorCode::kLostWrites || store.error().code == ErrorCode::kIo ||
+             store.error().code == ErrorCode::kNotFound ||
+             store.error().code == ErrorCode::kInternal ||
+             store.error().code == ErrorCode::kUnsupportedFormat));
+    } else {
+      // Only what is read when it is needed may be damaged behind a store that opens.
+      CHECK((!store->verify() || *store->collection("docs")->count({}) == 300));
+    }
+    overwrite_file(file, bytes);
+  }
+  CHECK(must_open(path).verify());
+}
+
+TEST_CASE("A forked child is told that the store is its parent's") {
+  const TempDirectory directory;
+  Store store = must_open(directory / "store");
+  auto docs = store.create_collection("docs", schema_of_docs());
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    const bool refused = docs->count({}).error().code == ErrorCode::kForked &&
+                         store.close().error().code == ErrorCode::kForked;
+    {
+      const Store gone = std::move(store);
+    }
+    ::_exit(refused ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(docs->count({}));
+}
+
+TEST_CASE("A buffered store holds what was committed when it is opened again") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({200, kDimension}, 8);
+  {
+    Store store = must_open(path, {.durability = Durability::kBuffered});
+    auto docs = store.create_collection("docs", schema_of_docs());
+    add(*docs, rows, 0, 200);
+  }
+  Store store = must_open(path);
+  expect_records(*store.collection("docs"), rows, 200);
+}
+
+TEST_CASE("A writer waits when the tail is full, and the tail stays bounded") {
+  const TempDirectory directory;
+  Store store = must_open(directory / "store", {.tail_records_max = 100});
+  auto docs = store.create_collection("docs", schema_of_docs());
+  const auto rows = clustered_rows({3'000, kDimension}, 9);
+  for (std::size_t i = 0; i < 3'000; i += 200) {
+    add(*docs, rows, i, 200);
+    CHECK(docs->stats()->tail_records <= 100);
+  }
+  CHECK(docs->stats()->stalls > 0);
+  expect_records(*docs, rows, 3'000);
+}
+
+TEST_CASE("Many collections open quickly enough to be usable") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  {
+    Store store = must_open(path);
+    for (int i = 0; i < 100; ++i)
+      REQUIRE(store.create_collection("c" + std::to_string(i), schema_of_docs()));
+    REQUIRE(store.drop_collection("c50"));
+  }
+  Store store = must_open(path);
+  CHECK(store.collections().size() == 99);
+  CHECK_FALSE(store.collection("c50"));
+}

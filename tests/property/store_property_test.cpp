@@ -1,0 +1,274 @@
+// Random operations on a store against a map and brute force, with reopening in between. Prints its
+// seed; RC_PARAMS=seed=… repeats a run.
+#include <rapidcheck.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "anear/collection/store.hpp"
+#include "support/collection/batches.hpp"
+#include "support/temp_directory.hpp"
+
+using namespace anear;
+using anear::test::Batch;
+using anear::testing::TempDirectory;
+
+namespace {
+
+constexpr std::size_t kDimension = 6;
+constexpr std::size_t kKeys = 40;
+
+struct ModelRecord {
+  std::vector<float> row;  ///< Empty: the record has no vector.
+  std::map<std::string, Value> fields;
+  friend bool operator==(const ModelRecord&, const ModelRecord&) = default;
+};
+using Model = std::map<std::string, ModelRecord>;
+
+/// One store and what it should hold.
+class Pair {
+ public:
+  Pair(bool in_memory, bool inline_index) {
+    options_.in_memory = in_memory;
+    options_.index_inline = inline_index;
+    options_.tail_records_max = 64;
+    options_.durability = Durability::kBuffered;  // What is asked here does not need the disk.
+    open();
+    auto docs = store_->create_collection(
+        "docs", {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2}},
+                 .fields = {{"n", FieldType::kInt64}, {"s", FieldType::kString}},
+                 .dynamic = true});
+    RC_ASSERT(docs.has_value());
+    docs_.emplace(std::move(*docs));
+  }
+
+  void upsert() {
+    const auto records = *rc::gen::inRange<std::size_t>(1, 12);
+    Batch batch;
+    std::vector<std::string> keys;
+    std::vector<Value> numbers;
+    std::vector<Value> texts;
+    test::Rows rows{kDimension, {}};
+    std::vector<std::uint8_t> present;
+    for (std::size_t i = 0; i < records; ++i) {
+      const std::string key = random_key();
+      if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+      keys.push_back(key);
+      ModelRecord& record = model_[key];
+      record = {random_row(), {}};
+      present.push_back(*rc::gen::inRange(0, 8) == 0 ? 0 : 1);
+      rows.values.insert(rows.values.end(), record.row.begin(), record.row.end());
+      if (present.back() == 0) record.row.clear();
+      numbers.push_back(random_number());
+      texts.push_back(random_text());
+      set(record, "n", numbers.back());
+      set(record, "s", texts.back());
+    }
+    batch.keys(keys).vectors("v", rows).field("n", numbers).field("s", texts);
+    batch.batch.vectors[0].present = present;
+    RC_ASSERT(docs_->upsert(batch).has_value());
+  }
+
+  void update() {
+    const std::string key = random_key();
+    Batch batch;
+    const Value number = random_number();
+    batch.keys({key}).field("n", {number});
+    const bool moves = *rc::gen::arbitrary<bool>();
+    test::Rows row{kDimension, random_row()};
+    if (moves) batch.vectors("v", row);
+    const auto outcome = docs_->update(batch);
+    const auto found = model_.find(key);
+    RC_ASSERT(outcome.has_value() == (found != model_.end()));
+    if (found == model_.end()) return;
+    if (moves) found->second.row = row.values;
+    set(found->second, "n", number);
+  }
+
+  void remove() {
+    const std::string key = random_key();
+    const std::string_view view = key;
+    RC_ASSERT(*docs_->delete_keys({&view, 1}) == model_.erase(key));
+  }
+
+  void remove_matching() {
+    const auto [text, matches] = random_filter();
+    std::size_t expected = 0;
+    for (auto it = model_.begin(); it != model_.end();) {
+      const bool match = matches(it->second);
+      expected += match ? 1 : 0;
+      it = match ? model_.erase(it) : std::next(it);
+    }
+    RC_ASSERT(*docs_->delete_matching({text, {}}) == expected);
+  }
+
+  void flush() { RC_ASSERT(docs_->flush().has_value()); }
+
+  void reopen() {
+    if (options_.in_memory) return;
+    docs_.reset();
+    store_.reset();
+    open();
+    auto docs = store_->collection("docs");
+    RC_ASSERT(docs.has_value());
+    docs_.emplace(std::move(*docs));
+  }
+
+  void check() {
+    RC_ASSERT(*docs_->count({}) == model_.size());
+    const auto page =
+        docs_->scan({.filter = {}, .after = {}, .limit = 1'000, .parts = {.vectors = true}});
+    RC_ASSERT(page.has_value());
+    Model stored;
+    for (const Record& record : *page) stored[record.key] = as_model(record);
+    RC_ASSERT(stored == model_);
+    for (int i = 0; i < 3; ++i) check_search();
+  }
+
+  void verify() {
+    const auto report = store_->verify();
+    if (!report) RC_LOG(report.error().message);
+    RC_ASSERT(report.has_value());
+  }
+
+ private:
+  using Predicate = bool (*)(const ModelRecord&);
+
+  void open() {
+    auto store = Store::open(directory_ / "store", options_);
+    if (!store) RC_LOG(store.error().message);
+    RC_ASSERT(store.has_value());
+    store_.emplace(std::move(*store));
+  }
+
+  static std::string random_key() {
+    return "k" + std::to_string(*rc::gen::inRange<std::size_t>(0, kKeys));
+  }
+  static std::vector<float> random_row() {
+    // Few distinct values: equal rows and equal distances are common.
+    std::vector<float> row;
+    for (std::size_t d = 0; d < kDimension; ++d)
+      row.push_back(static_cast<float>(*rc::gen::inRange(-3, 4)));
+    return row;
+  }
+  static Value random_number() {
+    const int drawn = *rc::gen::inRange(-2, 9);
+    if (drawn == -2) return Missing{};
+    if (drawn == -1) return Null{};
+    return std::int64_t{drawn};
+  }
+  static Value random_text() { return *rc::gen::element<std::string>("x", "y", "z'z"); }
+  static void set(ModelRecord& record, const std::string& name, const Value& value) {
+    if (!std::holds_alternative<Missing>(value)) record.fields[name] = value;
+  }
+  static std::int64_t number_of(const ModelRecord& record) {
+    const auto found = record.fields.find("n");
+    if (found == record.fields.end()) return -9;
+    const auto* number = std::get_if<std::int64_t>(&found->second);
+    return number == nullptr ? -9 : *number;
+  }
+  static ModelRecord as_model(const Record& record) {
+    ModelRecord out;
+    for (const Field& field : record.fields) out.fields[field.first] = field.second;
+    if (!record.vectors.empty()) {
+      const auto* numbers = reinterpret_cast<const float*>(record.vectors[0].bytes.data());
+      out.row.assign(numbers, numbers + kDimension);
+    }
+    return out;
+  }
+  static std::pair<std::string, Predicate> random_filter() {
+    switch (*rc::gen::inRange(0, 4)) {
+      case 0:
+        return {"n = 3", [](const ModelRecord& r) { return number_of(r) == 3; }};
+      case 1:
+        return {"not (n < 6)",
+                [](const ModelRecord& r) { return !(number_of(r) >= 0 && number_of(r) < 6); }};
+      case 2:
+        return {"s = 'z''z' and n is not null", [](const ModelRecord& r) {
+                  const auto n = r.fields.find("n");
+                  return r.fields.at("s") == Value(std::string("z'z")) &&
+                         !(n != r.fields.end() && n->second == Value(Null{}));
+                }};
+      default:
+        return {"n in (1, 2) or n is missing", [](const ModelRecord& r) {
+                  return !r.fields.contains("n") || number_of(r) == 1 || number_of(r) == 2;
+                }};
+    }
+  }
+
+  void check_search() {
+    const std::vector<float> query = random_row();
+    const auto [text, matches] = random_filter();
+    const bool filtered = *rc::gen::arbitrary<bool>();
+    std::vector<float> exact;
+    for (const auto& [key, record] : model_) {
+      if (record.row.empty() || (filtered && !matches(record))) continue;
+      float sum = 0;
+      for (std::size_t d = 0; d < kDimension; ++d)
+        sum += (query[d] - record.row[d]) * (query[d] - record.row[d]);
+      exact.push_back(sum);
+    }
+    std::sort(exact.begin(), exact.end());
+    if (exact.size() > 5) exact.resize(5);
+    Query asked = test::near_to(VectorView(std::span<const float>(query)), 5, filtered ? text : "");
+    const auto hits = docs_->search(asked);
+    if (!hits) RC_LOG(hits.error().message);
+    RC_ASSERT(hits.has_value());
+    std::vector<float> found;
+    for (const Hit& hit : hits->hits) {
+      found.push_back(hit.distance);
+      const ModelRecord& record = model_.at(hit.record.key);
+      RC_ASSERT(!filtered || matches(record));
+    }
+    RC_ASSERT(found == exact);
+    if (filtered)
+      RC_ASSERT(*docs_->count({text, {}}) + *docs_->count({"not (" + text + ")", {}}) ==
+                model_.size());
+  }
+
+  TempDirectory directory_;
+  StoreOptions options_;
+  std::optional<Store> store_;
+  std::optional<Collection> docs_;
+  Model model_;
+};
+
+void run_random_operations(bool in_memory) {
+  Pair pair(in_memory, *rc::gen::arbitrary<bool>());
+  const auto steps = *rc::gen::inRange(1, 40);
+  for (int step = 0; step < steps; ++step) {
+    switch (*rc::gen::weightedElement<int>({{6, 0}, {3, 1}, {2, 2}, {1, 3}, {1, 4}, {1, 5}})) {
+      case 0:
+        pair.upsert();
+        break;
+      case 1:
+        pair.update();
+        break;
+      case 2:
+        pair.remove();
+        break;
+      case 3:
+        pair.remove_matching();
+        break;
+      case 4:
+        pair.flush();
+        break;
+      default:
+        pair.reopen();
+    }
+    pair.check();
+  }
+  pair.verify();
+}
+
+}  // namespace
+
+TEST_CASE("A store in memory does what a map and brute force do") {
+  CHECK(rc::check([] { run_random_operations(true); }));
+}
+
+#if defined(ANEAR_WITH_ROCKSDB)
+TEST_CASE("A store on disk does what a map and brute force do, also when opened again") {
+  CHECK(rc::check([] { run_random_operations(false); }));
+}
+#endif
