@@ -1,92 +1,170 @@
-"""Compares indexes side by side: recall@10 (by distance) and queries/s of single queries on one thread.
+"""Compares anear with other libraries, or the choices that anear offers with each other, on your vectors.
 
-    python bench/compare.py DATA [--peers anear,hnswlib] [--passes 5]
+    python bench/compare.py [DATA] [--peers anear,hnswlib,faiss,usearch,zvec] [--passes 5]
+        recall@10 (by distance) and queries/s of single queries on one thread, build time, memory. Peers are installed by
+        package name into build/bench-venv; one that is unknown or cannot be installed is named and left out.
 
-DATA: a folder with base_f16.npy, queries_f16.npy and gt.npy (cosine). Each peer is one small file in bench/peers with
-build(rows, threads) -> state, sweep: list of settings, and query(state, setting) -> function of one query. Each peer builds in a
-process of its own; passes are interleaved between peers, in a new order of queries each time, and the best pass counts.
-Needs the peers installed (pip install hnswlib). Prints a table and one JSON line a point."""
+    python bench/compare.py --tradeoff [DATA] --dims 96,192,384 --codes f32,f16,int8 --index flat,hnsw,ivf_pq
+        what each combination costs: recall against exact search over the full vectors, bytes, build time, queries/s, p50,
+        p99. --reduce truncate,pca adds principal components beside the leading dimensions.
+
+DATA: a folder (base_f16.npy or base.npy, queries_f16.npy or queries.npy, optionally gt.npy), a .npy file with vectors, or
+random:ROWSxDIM; the bundled bench/data by default. How it is measured: docs/BENCHMARKS.md. Adding a peer: bench/peers."""
+
+from __future__ import annotations
 
 import argparse
-import importlib
-import json
-import multiprocessing
 import pathlib
 import sys
-import time
-
-import numpy as np
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from harness import environment  # noqa: E402
 
-def load(folder: pathlib.Path):
-    base = np.load(folder / "base_f16.npy").astype(np.float32)
-    queries = np.load(folder / "queries_f16.npy").astype(np.float32)
-    base /= np.linalg.norm(base, axis=1, keepdims=True)
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    return base, queries, np.load(folder / "gt.npy")[:, :10]
+DEFAULT_PEERS = "anear,hnswlib,faiss,usearch,zvec"
 
 
-def serve(name: str, folder: pathlib.Path, pipe) -> None:
-    base, queries, truth = load(folder)
-    bound = 1 - np.einsum("qd,qd->q", queries, base[truth[:, -1]])
-    peer = importlib.import_module(f"peers.{name}")
-    start = time.perf_counter()
-    state = peer.build(base, 2)
-    pipe.send(time.perf_counter() - start)
-    while (task := pipe.recv()) is not None:
-        setting, order = task
-        search = peer.query(state, setting)
-        start = time.perf_counter()
-        found = [search(queries[q]) for q in order]
-        spent = time.perf_counter() - start
-        hits = sum(
-            (1 - base[keys] @ queries[q] <= bound[q] + 1e-6 * max(1.0, abs(bound[q]))).sum()
-            for q, keys in zip(order, found)
-        )
-        pipe.send((hits / (10 * len(order)), len(order) / spent))
-
-
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--peers", default="anear,hnswlib")
-    parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("data", nargs="?", help="folder, .npy file or random:ROWSxDIM (default: bench/data)")
+    parser.add_argument("--data", dest="data_option", metavar="DATA", help="the same")
+    parser.add_argument("--metric", choices=("cosine", "l2", "ip"), default="cosine")
+    parser.add_argument("--peers", type=_words, default=_words(DEFAULT_PEERS), help=f"default: {DEFAULT_PEERS}")
+    parser.add_argument("--passes", type=int, default=5, help="passes over all queries; the best one counts")
+    parser.add_argument("--queries", type=int, default=1_000, help="at most so many queries")
+    parser.add_argument("--seed", type=int, default=0, help="of generated data, held-out queries and orders of queries")
+    parser.add_argument("--build-threads", type=int, default=2)
+    build = environment.ROOT / "build"
+    parser.add_argument("--out", type=pathlib.Path, default=build / "bench.jsonl", help="JSON lines are appended")
+    parser.add_argument("--cache", type=pathlib.Path, default=build / "bench-cache", help="generated data, exact answers")
+    parser.add_argument("--here", action="store_true", help="use this Python as it is and install nothing")
+    choice = parser.add_argument_group("trade-off")
+    choice.add_argument("--tradeoff", action="store_true")
+    choice.add_argument("--dims", type=_words, help="dimensions to keep, e.g. 96,192,384 (default: a quarter, a half, all)")
+    choice.add_argument("--codes", type=_words, help="of f32,f16,int8 (default: all)")
+    choice.add_argument("--index", type=_words, help="of flat,hnsw,ivf_pq (default: all)")
+    choice.add_argument("--reduce", type=_words, help="of truncate,pca (default: truncate)")
+    choice.add_argument("--rows", choices=("f32", "f16"), default="f16", help="numbers that int8 codes are re-ranked on")
+    choice.add_argument("--recall", type=_targets, default=[0.95], help="targets to ask for, e.g. 0.9,0.95,0.99")
     given = parser.parse_args()
-    names = given.peers.split(",")
-    queries = len(np.load(given.data / "queries_f16.npy"))
-    context = multiprocessing.get_context("spawn")
-    pipes, built = {}, {}
+    if given.data and given.data_option:
+        parser.error("DATA is given twice")
+    given.data = given.data or given.data_option or str(environment.ROOT / "bench" / "data")
+    given.tradeoff = given.tradeoff or any((given.dims, given.codes, given.index, given.reduce))
+    if given.passes < 1 or given.queries < 1:
+        parser.error("--passes and --queries are at least 1")
+    return given
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _targets(text: str) -> list[float]:
+    targets = [float(word) for word in _words(text)]
+    if not all(0 < target <= 1 for target in targets):
+        raise ValueError(text)
+    return targets
+
+
+def main() -> int:
+    given = arguments()
+    if not given.here:
+        environment.enter()
+    from harness import datasets, report
+
+    usable, skipped = ([], {}) if given.tradeoff else environment.choose_peers(given.peers, install=not given.here)
+    try:
+        source = datasets.find(given.data, given.metric, given.cache, given.queries, given.seed)
+        rows, queries = source.vectors()
+        data = rows, queries, datasets.truth_of(source, rows, queries, given.cache)
+    except datasets.BadData as bad:
+        print(f"compare.py: {bad}", file=sys.stderr)
+        return 2
+    facts = {"data": source.name, "rows": len(rows), "dimension": rows.shape[1], "metric": source.metric}
+    facts |= {"queries": len(queries), "k": datasets.K}
+    machine = report.machine()
+    lines = report.JsonLines(given.out)
+    lines.write("run", **machine, **facts, passes=given.passes, build_threads=given.build_threads)
+    print(report.heading(machine, facts) + "\n")
+    if given.tradeoff:
+        return trade_off(given, source, data, lines)
+    built, points, failed = compare(given, usable, source, data)
+    skipped |= failed
+    for name, one in built.items():
+        lines.build(name, one, len(rows))
+    for point in points:
+        lines.point(point)
+    if built:
+        print(report.comparison(built, points, len(rows)))
+        print("\n" + "\n".join(report.LEGEND + report.remarks(points, given.passes)))
+    _name_skipped(skipped, lines)
+    return 0 if built else 1
+
+
+def compare(given: argparse.Namespace, names: list[str], source: Any, data: tuple) -> tuple[dict, list, dict[str, str]]:
+    from harness import runs
+
+    running, built, failed = [], {}, {}
     for name in names:
-        here, there = context.Pipe()
-        context.Process(target=serve, args=(f"{name}_peer", given.data, there), daemon=True).start()
-        pipes[name], built[name] = here, here.recv()
-        print(f"{name}: built in {built[name]:.1f} s on 2 threads", file=sys.stderr)
-    points: dict[tuple[str, str], tuple[float, float]] = {}
-    random = np.random.default_rng(0)
-    settings = {name: importlib.import_module(f"peers.{name}_peer").sweep for name in names}
-    for _ in range(given.passes):
-        order = random.permutation(queries)
-        for step in range(max(map(len, settings.values()))):
-            for name in names:
-                if step >= len(settings[name]):
-                    continue
-                setting = settings[name][step]
-                pipes[name].send((setting, order))
-                recall, speed = pipes[name].recv()
-                points[name, str(setting)] = (recall, max(speed, points.get((name, str(setting)), (0, 0))[1]))
-    for pipe in pipes.values():
-        pipe.send(None)
-    for (name, setting), (recall, speed) in points.items():
-        print(json.dumps({"peer": name, "setting": setting, "recall": round(float(recall), 4),
-                          "queries_per_s": round(speed), "build_s": round(built[name], 2)}))
-    print(f"\n{'queries/s at recall >=':<24}" + "".join(f"{target:>10}" for target in (0.90, 0.95, 0.99)))
-    for name in names:
-        best = [max((s for (n, _), (r, s) in points.items() if n == name and r >= t), default=0)
-                for t in (0.90, 0.95, 0.99)]
-        print(f"{name:<24}" + "".join(f"{b:>10.0f}" for b in best))
+        task = runs.Task(name, f"peers.{name}_peer", source, given.build_threads)
+        try:
+            running.append(runs.Running(task))
+            built[name] = running[-1].built
+            print(f"{name}: built in {built[name].build_s:.1f} s on {given.build_threads} threads", file=sys.stderr)
+        except runs.Failed as failure:
+            failed[name] = str(failure)
+    judge = runs.Judge(source.metric, *data)
+    points, broken = runs.interleave(running, judge, len(data[1]), given.passes, given.seed)
+    for peer in running:
+        peer.stop()
+    return built, points, failed | broken
+
+
+def trade_off(given: argparse.Namespace, source: Any, data: tuple, lines: Any) -> int:
+    from harness import report
+
+    try:
+        from harness import choice, tradeoff
+    except ImportError as error:
+        print(f"compare.py: {error}; build it first: docs/BENCHMARKS.md", file=sys.stderr)
+        return 2
+
+    dimension = data[0].shape[1]
+    wanted = {
+        "dims": given.dims or [str(size) for size in (dimension // 4, dimension // 2, dimension) if size],
+        "codes": given.codes or list(tradeoff.CODES),
+        "index": given.index or list(tradeoff.INDEXES),
+        "reduce": given.reduce or ["truncate"],
+    }
+    if problem := tradeoff.problem_of(wanted, dimension):
+        print(f"compare.py: {problem}", file=sys.stderr)
+        return 2
+    picked, skipped = [], {}
+    for one in tradeoff.choices(wanted, dimension, given.rows):
+        if reason := choice.unavailable(one.index, one.codes):
+            skipped[one.name] = reason
+        else:
+            picked.append(one)
+    results, failed = tradeoff.measure(source, picked, given, data)
+    for result in results:
+        lines.write("choice", **result.facts())
+    if results:
+        print(tradeoff.table(results))
+        print("\n" + "\n".join(tradeoff.LEGEND + report.remarks([result.point for result in results], given.passes)))
+    _name_skipped(skipped | failed, lines)
+    return 0 if results else 1
+
+
+def _name_skipped(skipped: dict[str, str], lines: Any) -> None:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in skipped.items():
+        lines.write("skipped", name=name, reason=reason)
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        print(f"left out: {'; '.join(names)}: {reason}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
