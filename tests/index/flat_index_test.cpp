@@ -1,10 +1,14 @@
 // FlatIndex against a plain loop in double precision: the oracle has to be right itself.
 #include "anear/index/flat_index.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdio>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "random_rows.hpp"
@@ -49,6 +53,62 @@ TEST_CASE("FlatIndex answers the nearest rows of a plain loop under every metric
             Approx(expected[i]).margin(1e-5 * std::max(1.0, std::fabs(expected[i]))));
     }
   }
+}
+
+bool same(const std::vector<Neighbor>& a, const std::vector<Neighbor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+    return one.reference == other.reference && one.distance == other.distance;
+  });
+}
+
+TEST_CASE("FlatIndex with codes finds nearly all by code, all with recall 1, and keeps distances") {
+  const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
+  const ScalarKind kind = GENERATE(ScalarKind::kF32, ScalarKind::kF16);
+  const test::Rows rows = test::clustered_rows({4'000, 48}, 21);
+  const test::Rows queries = test::clustered_rows({50, 48}, 22);
+  auto oracle = FlatIndex::create(48, {.metric = metric, .rows = kind});
+  auto coded = FlatIndex::create(48, {.metric = metric, .rows = kind, .codes = ScalarKind::kI8});
+  REQUIRE(oracle);
+  REQUIRE(coded);
+  REQUIRE(oracle->insert(rows.view(), test::first_slots(4'000)));
+  REQUIRE(coded->insert(rows.view(), test::first_slots(4'000)));
+  CHECK(coded->bytes() > oracle->bytes() + 4'000 * 48);
+  Scratch scratch;
+  std::size_t shared = 0;
+  for (std::size_t q = 0; q < queries.count(); ++q) {
+    const auto truth = oracle->search(queries.row(q), {.k = 10}, scratch);
+    const auto exact = coded->search(queries.row(q), {.k = 10, .recall = 1.0F}, scratch);
+    SearchCost cost;
+    const auto found = coded->search(queries.row(q), {.k = 10}, scratch, &cost);
+    REQUIRE(truth);
+    REQUIRE(exact);
+    REQUIRE(found);
+    CHECK(same(*exact, *truth));
+    // More rows than asked for were re-ranked, and far from all: codes decided which.
+    CHECK(cost.reranked > 10);
+    CHECK(cost.reranked < 100);
+    for (const Neighbor& neighbor : *found) {
+      shared += std::any_of(truth->begin(), truth->end(),
+                            [&](const Neighbor& other) { return same({neighbor}, {other}); });
+    }
+  }
+  CHECK(shared >= 50 * 10 * 99 / 100);
+}
+
+TEST_CASE("FlatIndex with codes is the same after save and load") {
+  const test::Rows rows = test::clustered_rows({300, 24}, 23);
+  auto index = FlatIndex::create(24, {.codes = ScalarKind::kI8});
+  REQUIRE(index);
+  REQUIRE(index->insert(rows.view(), test::first_slots(300)));
+  const std::string path = "flat_index_test." + std::to_string(::getpid()) + ".index";
+  REQUIRE(index->save(path));
+  const auto loaded = FlatIndex::load(path);
+  std::remove(path.c_str());
+  REQUIRE(loaded);
+  Scratch scratch;
+  CHECK(loaded->options().codes == ScalarKind::kI8);
+  CHECK(same(*loaded->search(rows.row(5), {.k = 7}, scratch),
+             *index->search(rows.row(5), {.k = 7}, scratch)));
 }
 
 TEST_CASE("FlatIndex refuses a bad row, names it, and changes nothing") {

@@ -153,9 +153,11 @@ void bind_common(Class& type) {
       .def_property_readonly("bytes", [](const Index& index) { return index.bytes(); });
 }
 
-FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std::string& dtype) {
-  return unwrap(
-      FlatIndex::create(dimension, {.metric = as_metric(metric), .rows = as_scalar(dtype)}));
+FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std::string& dtype,
+                    const std::string& codes) {
+  return unwrap(FlatIndex::create(
+      dimension,
+      {.metric = as_metric(metric), .rows = as_scalar(dtype), .codes = as_scalar(codes)}));
 }
 
 }  // namespace
@@ -168,7 +170,7 @@ void bind_index(py::module_& module) {
 
   py::class_<FlatIndex> flat(module, "FlatIndex");
   flat.def(py::init(&make_flat), arg("dimension"), py::kw_only(), arg("metric") = "cosine",
-           arg("dtype") = "f32");
+           arg("dtype") = "f32", arg("codes") = "f32");
   bind_common<FlatIndex>(flat);
 
   const HnswOptions defaults;

@@ -1,5 +1,5 @@
-// Exact search: every row is compared. The baseline, the oracle of the tests, and the floor of
-// every fallback.
+// Search that compares every row, or the code of every row and then the nearest rows. The baseline,
+// the oracle of the tests, and the floor of every fallback.
 //
 // Threads: searches take no locks and run beside insert() and mark_deleted(); inserts are
 // serialised by a mutex.
@@ -45,7 +45,8 @@ class FlatIndex {
     return {};
   }
 
-  /// The k nearest wanted slots with their exact distances, nearest first.
+  /// The k nearest wanted slots with their exact distances, nearest first. Among codes a neighbour
+  /// may be missed, unless options.recall is 1.
   Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
                                        Scratch& scratch, SearchCost* cost = nullptr) const {
     if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
@@ -87,7 +88,9 @@ class FlatIndex {
 
  private:
   FlatIndex(std::size_t dimension, const FlatOptions& options)
-      : options_(options), table_(dimension, {options.metric, options.rows, options.rows}) {}
+      : options_(options),
+        table_(dimension, {options.metric, options.rows,
+                           options.codes == ScalarKind::kI8 ? options.codes : options.rows}) {}
 
   FlatOptions options_;
   VectorTable table_;

@@ -11,11 +11,15 @@ namespace anear {
 
 class Wanted;
 
-/// Exact search over all rows: the floor of every fallback and the oracle of the tests.
+/// Search over all rows, exact unless it has codes: the floor of every fallback and the oracle of
+/// the tests.
 struct FlatOptions {
   Metric metric = Metric::kCosine;
   ScalarKind rows =
       ScalarKind::kF32;  ///< kF32 or kF16: rows are kept exactly as given when this is their kind.
+  /// kI8: a search compares one scaled byte a dimension and re-ranks the nearest on rows, which is
+  /// faster and exact in practice; with recall 1 it compares the rows. Otherwise it always does.
+  ScalarKind codes = ScalarKind::kF32;
 };
 
 /// A graph index (Malkov & Yashunin 2016, arXiv 1603.09320).
