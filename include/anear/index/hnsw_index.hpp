@@ -84,6 +84,7 @@ class HnswIndex {
 
  private:
   static constexpr std::uint32_t kExpanded = 0x80000000U;
+  static constexpr std::size_t kDistancesBeforeGivingUp = 2'000;
 
   struct State {
     std::mutex writer;
@@ -101,6 +102,7 @@ class HnswIndex {
     std::size_t ef = 0;
     Level level = 0;
     const Wanted* wanted = nullptr;
+    std::size_t distances_max = 0;  ///< Gives up past so many; 0: never.
     Position hidden = kNoPosition;  ///< Left out as if it were not there: its own row is the query
                                     ///< of a calibration.
     bool building = false;
@@ -112,20 +114,26 @@ class HnswIndex {
         graph_(options.links_max, options.seed),
         state_(std::make_unique<State>()) {}
 
+  static std::size_t careful_effort(float recall, std::size_t k);
   void link(Position position, Scratch& scratch, std::vector<std::vector<Neighbor>>& chosen);
   void connect(Position position, Level level, const std::vector<Neighbor>& chosen,
                Scratch& scratch);
   void choose_links(std::vector<Neighbor>& candidates, std::size_t most, Scratch& scratch) const;
   Position greedy(const PreparedQuery& query, Position entry, Level level, Scratch& scratch,
                   SearchCost* cost) const;
-  void beam_search(const PreparedQuery& query, Position entry, const Walk& walk, Scratch& scratch,
+  /// False when it gave up.
+  bool beam_search(const PreparedQuery& query, Position entry, const Walk& walk, Scratch& scratch,
                    SearchCost* cost) const;
+  /// Whether a position takes one of the ef places: wanted, or any while a graph is built.
+  bool counts(Position position, const Walk& walk) const noexcept {
+    return walk.building || table_.is_wanted(position, walk.wanted);
+  }
   /// Returns the first place in the pool that changed.
   std::size_t expand(const PreparedQuery& query, Position position, const Walk& walk,
-                     Scratch& scratch, SearchCost* cost) const;
-  static std::size_t insert_sorted(std::vector<Neighbor>& pool, std::size_t capacity,
-                                   Neighbor neighbor);
-  void walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
+                     Scratch& scratch, std::size_t& compared) const;
+  static std::size_t insert_sorted(std::vector<Neighbor>& pool, Neighbor neighbor);
+  void trim_pool(const Walk& walk, Scratch& scratch) const;
+  bool walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
                      SearchCost* cost) const;
   std::vector<Neighbor> walk_codes(VectorView query, std::size_t k, const Walk& walk,
                                    Scratch& scratch, SearchCost* cost) const;
@@ -175,9 +183,12 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
   if (effort == 0 || options.k >= reachable)
     return table_.nearest_of(query, options, scratch, cost);
 
-  const Walk walk{.ef = std::max(effort, options.k), .wanted = options.wanted};
+  // Where few are wanted nearby, comparing all of them becomes the cheaper way.
+  const Walk walk{.ef = std::max(effort, options.k),
+                  .wanted = options.wanted,
+                  .distances_max = reachable + kDistancesBeforeGivingUp};
   auto nearest = walk_codes(query, options.k, walk, scratch, cost);
-  // The walk may end in a region without wanted positions; a short answer is never served.
+  // A walk that gave up, or a graph in parts: a short answer is never served.
   if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
   return nearest;
 }
@@ -188,19 +199,19 @@ inline std::vector<Neighbor> HnswIndex::walk_codes(VectorView query, std::size_t
   table_.codes().prepare(query, scratch.code_query);
   const std::size_t depth = table_.has_codes() ? std::max(2 * k, k + 10) : k;
   scratch.found.reset(depth);
-  walk_from_top(scratch.code_query, walk, scratch, cost);
+  if (!walk_from_top(scratch.code_query, walk, scratch, cost)) return {};
   return table_.rerank(query, k, scratch.found.sorted(), scratch, cost);
 }
 
 // Algorithm 5: greedy on the upper levels, a beam on level 0.
-inline void HnswIndex::walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
+inline bool HnswIndex::walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
                                      SearchCost* cost) const {
   const HnswGraph::Entry entry = graph_.entry();
-  if (entry.position == kNoPosition) return;
+  if (entry.position == kNoPosition) return true;
   Position nearest = entry.position;
   for (Level level = entry.level; level > 0; --level)
     nearest = greedy(query, nearest, level, scratch, cost);
-  beam_search(query, nearest, walk, scratch, cost);
+  return beam_search(query, nearest, walk, scratch, cost);
 }
 
 inline Position HnswIndex::greedy(const PreparedQuery& query, Position entry, Level level,
@@ -226,33 +237,49 @@ inline Position HnswIndex::greedy(const PreparedQuery& query, Position entry, Le
 }
 
 // Algorithm 2. The pool is one ascending array: its first unexpanded entry is the next candidate,
-// its end the worst result. Wanted positions are collected beside it, in scratch.found, from
-// everything that is compared.
-inline void HnswIndex::beam_search(const PreparedQuery& query, Position entry, const Walk& walk,
+// its end the worst result. Positions that are not wanted stand in it too, without taking one of
+// the ef places: so the walk goes on through them until ef wanted ones are nearer than any
+// candidate, however far from the query those are.
+inline bool HnswIndex::beam_search(const PreparedQuery& query, Position entry, const Walk& walk,
                                    Scratch& scratch, SearchCost* cost) const {
   std::vector<Neighbor>& pool = scratch.pool;
   pool.clear();
+  scratch.pool_wanted = 0;
   scratch.visited.reset(table_.codes().storage().capacity());
   scratch.visited.insert(entry);
   if (walk.hidden != kNoPosition) scratch.visited.insert(walk.hidden);
   const float distance = table_.codes().distance(query, entry);
   pool.push_back({distance, entry});
-  if (!walk.building && entry != walk.hidden && table_.is_wanted(entry, walk.wanted))
-    scratch.found.push({distance, entry});
+  if (counts(entry, walk)) {
+    ++scratch.pool_wanted;
+    if (!walk.building && entry != walk.hidden) scratch.found.push({distance, entry});
+  }
+  std::size_t compared = 1;
   for (std::size_t next = 0; next < pool.size();) {
     if ((pool[next].reference & kExpanded) != 0) {
       ++next;
       continue;
     }
+    if (walk.distances_max != 0 && compared > walk.distances_max) {
+      if (cost != nullptr) cost->distances += compared;
+      return false;
+    }
     const Position position = pool[next].reference;
     pool[next].reference |= kExpanded;
     // What came in before the present place is nearer: it is the next.
-    next = std::min(next + 1, expand(query, position, walk, scratch, cost));
+    next = std::min(next + 1, expand(query, position, walk, scratch, compared));
   }
+  if (cost != nullptr) {
+    cost->distances += compared;
+    cost->hops += static_cast<std::uint64_t>(std::count_if(
+        pool.begin(), pool.end(), [](Neighbor n) { return (n.reference & kExpanded) != 0; }));
+  }
+  return true;
 }
 
 inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position position,
-                                     const Walk& walk, Scratch& scratch, SearchCost* cost) const {
+                                     const Walk& walk, Scratch& scratch,
+                                     std::size_t& compared) const {
   const ScalarCodes& codes = table_.codes();
   const std::uint32_t links_max = graph_.links_max(walk.level);
   scratch.positions.resize(links_max);
@@ -265,37 +292,40 @@ inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position positi
     if (scratch.visited.insert(links[i])) links[fresh++] = links[i];
   }
   codes.distances(query, links, fresh, scratch.distances.data());
-  if (cost != nullptr) {
-    cost->distances += fresh;
-    ++cost->hops;
-  }
+  compared += fresh;
   std::size_t first_changed = scratch.pool.size();
   for (std::size_t i = 0; i < fresh; ++i) {
     const float distance = scratch.distances[i];
-    const bool into_pool = scratch.pool.size() < walk.ef || distance < scratch.pool.back().distance;
-    if (into_pool) {
-      first_changed =
-          std::min(first_changed, insert_sorted(scratch.pool, walk.ef, {distance, links[i]}));
-      graph_.prefetch(links[i]);
-    }
-    if (!walk.building && distance < scratch.found.threshold() &&
-        table_.is_wanted(links[i], walk.wanted)) {
-      scratch.found.push({distance, links[i]});
-    }
+    const bool into_pool = scratch.pool_wanted < walk.ef || distance < scratch.pool.back().distance;
+    const bool into_found = !walk.building && distance < scratch.found.threshold();
+    if (!into_pool && !into_found) continue;
+    const bool counted = counts(links[i], walk);
+    if (into_found && counted) scratch.found.push({distance, links[i]});
+    if (!into_pool) continue;
+    first_changed = std::min(first_changed, insert_sorted(scratch.pool, {distance, links[i]}));
+    graph_.prefetch(links[i]);
+    if (counted && ++scratch.pool_wanted > walk.ef) trim_pool(walk, scratch);
   }
   return first_changed;
 }
 
-/// Inserts in ascending order, drops what is beyond `capacity`; returns the place.
-inline std::size_t HnswIndex::insert_sorted(std::vector<Neighbor>& pool, std::size_t capacity,
-                                            Neighbor neighbor) {
+/// Drops the worst wanted position of the pool and what is behind the then worst one.
+inline void HnswIndex::trim_pool(const Walk& walk, Scratch& scratch) const {
+  std::vector<Neighbor>& pool = scratch.pool;
+  while (scratch.pool_wanted > walk.ef || !counts(pool.back().reference & ~kExpanded, walk)) {
+    if (counts(pool.back().reference & ~kExpanded, walk)) --scratch.pool_wanted;
+    pool.pop_back();
+  }
+}
+
+/// Inserts in ascending order; returns the place.
+inline std::size_t HnswIndex::insert_sorted(std::vector<Neighbor>& pool, Neighbor neighbor) {
   const auto place = std::upper_bound(
       pool.begin(), pool.end(), neighbor,
       [](const Neighbor& a, const Neighbor& b) { return a.distance < b.distance; });
-  const auto index = static_cast<std::size_t>(place - pool.begin());
-  if (pool.size() == capacity) pool.pop_back();
-  pool.insert(pool.begin() + static_cast<std::ptrdiff_t>(index), neighbor);
-  return index;
+  const auto index = place - pool.begin();
+  pool.insert(place, neighbor);
+  return static_cast<std::size_t>(index);
 }
 
 // --- insert
@@ -439,11 +469,17 @@ inline std::size_t HnswIndex::effort_for(float recall, std::size_t k) const {
     const std::lock_guard<std::mutex> lock(state_->calibrating);
     if (state_->calibration.is_measured()) {
       const std::size_t effort = state_->calibration.effort_for(recall, k);
-      return effort == 0 ? 0 : std::max(effort, k);
+      if (effort == 0) return 0;
+      // A graph that has changed much since may need more than was measured.
+      return state_->calibration.is_stale(size()) ? std::max(effort, careful_effort(recall, k))
+                                                  : std::max(effort, k);
     }
   }
-  if (recall >= 1.0F) return 0;
-  // Not measured yet: ten times k or 200, more for higher targets.
+  return recall >= 1.0F ? 0 : careful_effort(recall, k);
+}
+
+/// Without a measurement: 200 for .95, more for higher targets and for many neighbours.
+inline std::size_t HnswIndex::careful_effort(float recall, std::size_t k) {
   const double missing = std::max(1.0 - static_cast<double>(recall), 0.001);
   return std::max<std::size_t>(4 * k, static_cast<std::size_t>(10.0 / missing));
 }

@@ -21,6 +21,7 @@ struct Scratch {
   TopK found;
   std::vector<Neighbor>
       pool;  ///< The beam: ascending; the top bit of `reference` marks expanded positions.
+  std::size_t pool_wanted = 0;  ///< How many of the pool may be returned.
   std::vector<Neighbor> candidates;
   std::vector<Position> positions;
   std::vector<float> distances;
