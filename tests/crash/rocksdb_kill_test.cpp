@@ -1,0 +1,213 @@
+// A process that writes is killed again and again: nothing that was acknowledged may be missing,
+// no batch may be there in part, and searches must answer as brute force does.
+//
+// The child acknowledges a batch by writing its number into a pipe after the call returned; the
+// parent kills it at a random moment. Runs 50 kills a durability; ANEAR_KILLS changes that. The
+// seed is fixed and printed; ANEAR_SEED changes it.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <map>
+#include <optional>
+
+#include "anear/collection/store.hpp"
+#include "anear/core/random.hpp"
+#include "support/collection/batches.hpp"
+#include "support/temp_directory.hpp"
+
+using namespace anear;
+using anear::test::Batch;
+using anear::testing::TempDirectory;
+
+namespace {
+
+constexpr std::size_t kDimension = 8;
+constexpr std::size_t kBatch = 20;
+constexpr std::size_t kKeys = 400;
+
+std::uint64_t setting(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// What batch `number` writes: a function of its number alone, so that the parent knows it too.
+/// Every seventh deletes what it would have written.
+struct Work {
+  explicit Work(std::uint64_t of) : number(of), rows{kDimension, {}} {
+    Random random(of * 7'919);
+    const std::size_t first = random.below(kKeys);
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      keys.push_back("k" + std::to_string((first + i * 3) % kKeys));
+      for (std::size_t d = 0; d < kDimension; ++d) rows.values.push_back(test::normal(random));
+    }
+  }
+  bool deletes() const { return number % 7 == 6; }
+
+  std::uint64_t number;
+  std::vector<std::string> keys;
+  test::Rows rows;
+};
+
+struct ModelRecord {
+  std::uint64_t batch = 0;
+  std::vector<float> row;
+};
+using Model = std::map<std::string, ModelRecord>;
+
+void bring_up_to(const Work& work, Model& model) {
+  for (std::size_t i = 0; i < work.keys.size(); ++i) {
+    const float* row = work.rows.values.data() + i * kDimension;
+    if (work.deletes())
+      model.erase(work.keys[i]);
+    else
+      model[work.keys[i]] = {work.number, {row, row + kDimension}};
+  }
+}
+
+/// The child: writes batches from `first` on until it is killed.
+[[noreturn]] void write_until_killed(const std::string& path, Durability durability,
+                                     std::uint64_t first, int acknowledged) {
+  auto store = Store::open(path, {.durability = durability, .tail_records_max = 100});
+  if (!store) ::_exit(3);
+  auto docs = store->collection("docs");
+  if (!docs) ::_exit(4);
+  const std::uint64_t before = first - 1;  // "Nothing new yet": the store is open.
+  if (::write(acknowledged, &before, sizeof before) != sizeof before) ::_exit(7);
+  for (std::uint64_t number = first;; ++number) {
+    const Work work(number);
+    if (work.deletes()) {
+      const std::vector<std::string_view> keys(work.keys.begin(), work.keys.end());
+      if (!docs->delete_keys(keys)) ::_exit(5);
+    } else {
+      Batch batch;
+      batch.keys(work.keys)
+          .vectors("v", work.rows)
+          .field("batch", std::vector<Value>(kBatch, Value(static_cast<std::int64_t>(number))));
+      if (!docs->upsert(batch)) ::_exit(6);
+    }
+    if (::write(acknowledged, &number, sizeof number) != sizeof number) ::_exit(7);
+    if (number % 23 == 0 && !docs->flush()) ::_exit(8);
+  }
+}
+
+/// Starts a child, kills it a random time after it has opened the store. Returns the last batch it
+/// acknowledged.
+std::uint64_t run_and_kill(const std::string& path, Durability durability, std::uint64_t first,
+                           Random& random) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    write_until_killed(path, durability, first, ends[1]);
+  }
+  ::close(ends[1]);
+  std::uint64_t last = 0;
+  REQUIRE(::read(ends[0], &last, sizeof last) == sizeof last);
+  ::usleep(static_cast<::useconds_t>(random.below(50'000)));
+  REQUIRE(::kill(child, SIGKILL) == 0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));  // It did not end by itself with an error.
+  for (std::uint64_t number = 0; ::read(ends[0], &number, sizeof number) == sizeof number;)
+    last = number;
+  ::close(ends[0]);
+  return last;
+}
+
+Model stored_in(const Collection& docs) {
+  Model stored;
+  const auto page =
+      docs.scan({.filter = {}, .after = {}, .limit = kKeys, .parts = {.vectors = true}});
+  REQUIRE(page);
+  for (const Record& record : *page) {
+    const auto* row = reinterpret_cast<const float*>(record.vectors.at(0).bytes.data());
+    stored[record.key] = {
+        static_cast<std::uint64_t>(std::get<std::int64_t>(record.fields.at(0).second)),
+        {row, row + kDimension}};
+  }
+  return stored;
+}
+
+bool same(const Model& a, const Model& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.batch == y.second.batch && x.second.row == y.second.row;
+  });
+}
+
+void expect_exact_searches(const Collection& docs, const Model& model, Random& random) {
+  for (int i = 0; i < 5; ++i) {
+    std::vector<float> query;
+    for (std::size_t d = 0; d < kDimension; ++d) query.push_back(test::normal(random));
+    std::vector<float> exact;
+    for (const auto& [key, record] : model) {
+      float sum = 0;
+      for (std::size_t d = 0; d < kDimension; ++d)
+        sum += (query[d] - record.row[d]) * (query[d] - record.row[d]);
+      exact.push_back(sum);
+    }
+    std::sort(exact.begin(), exact.end());
+    exact.resize(std::min<std::size_t>(exact.size(), 10));
+    const auto hits = docs.search(test::near_to(VectorView(std::span<const float>(query)), 10));
+    REQUIRE(hits);
+    REQUIRE(hits->hits.size() == exact.size());
+    for (std::size_t j = 0; j < exact.size(); ++j)
+      CHECK(hits->hits[j].distance == Approx(exact[j]).epsilon(1e-4));
+  }
+}
+
+void kill_again_and_again(Durability durability) {
+  const std::uint64_t seed = setting("ANEAR_SEED", 20'260'101);
+  const std::uint64_t kills = setting("ANEAR_KILLS", 50);
+  UNSCOPED_INFO("ANEAR_SEED=" << seed);
+  Random random(seed + static_cast<std::uint64_t>(durability));
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  {
+    auto store = Store::open(path);
+    REQUIRE(store);
+    REQUIRE(store->create_collection(
+        "docs", {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2}},
+                 .fields = {{"batch", FieldType::kInt64}}}));
+  }
+  Model model;
+  std::uint64_t next = 1;
+  std::uint64_t written = 0;
+  for (std::uint64_t i = 0; i < kills; ++i) {
+    const std::uint64_t last = run_and_kill(path, durability, next, random);
+    for (; next <= last; ++next) bring_up_to(Work(next), model);
+    written = last;
+    auto store = Store::open(path);
+    INFO("ANEAR_SEED=" << seed << ", kill " << i << ", acknowledged up to batch " << last);
+    REQUIRE(store);
+    CHECK_FALSE(store->recovery().clean);
+    auto docs = store->collection("docs");
+    REQUIRE(docs);
+    const Model stored = stored_in(*docs);
+    if (!same(stored, model)) {
+      // The batch in flight may have been committed without being acknowledged, but only whole.
+      bring_up_to(Work(next), model);
+      ++next;
+      REQUIRE(same(stored, model));
+    }
+    expect_exact_searches(*docs, model, random);
+    const auto verified = store->verify();
+    INFO((verified ? "" : verified.error().message));
+    REQUIRE(verified);
+  }
+  CHECK(written > kills);  // The children did get to write.
+}
+
+}  // namespace
+
+TEST_CASE("A killed durable writer loses nothing that it acknowledged") {
+  kill_again_and_again(Durability::kDurable);
+}
+
+TEST_CASE("A killed buffered writer loses nothing that it acknowledged") {
+  kill_again_and_again(Durability::kBuffered);
+}
