@@ -69,6 +69,7 @@ class SequentialFile final : public rocksdb::FSSequentialFile {
 class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
  public:
   explicit RandomAccessFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  // NOLINTNEXTLINE(readability-function-size): RocksDB states the parameters.
   IOStatus Read(std::uint64_t offset, std::size_t n, const IOOptions&, Slice* result, char* scratch,
                 IODebugContext*) const override {
     return read_into(*file_, offset, n, result, scratch);
@@ -117,6 +118,7 @@ class RandomReadWriteFile final : public rocksdb::FSRandomRWFile {
                  IODebugContext*) override {
     return to_rocksdb(file_->write_at(offset, bytes_of(data)));
   }
+  // NOLINTNEXTLINE(readability-function-size): RocksDB states the parameters.
   IOStatus Read(std::uint64_t offset, std::size_t n, const IOOptions&, Slice* result, char* scratch,
                 IODebugContext*) const override {
     return read_into(*file_, offset, n, result, scratch);

@@ -1,4 +1,5 @@
-"""Checks that no compiler makes: the include graph, headers that public headers must not pull in, sizes, unfinished marks.
+"""Checks that no compiler makes: the include graph, headers that public headers must not pull in, sizes, unfinished marks,
+silenced warnings without a reason.
 
 Prints each finding as file:line and ends with status 1 if there is one."""
 
@@ -79,6 +80,8 @@ def check_text(path: pathlib.Path) -> None:
             findings.append(f"{name}:{number}: {len(line)} columns, at most {COLUMNS}")
         if re.search(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", line):
             findings.append(f"{name}:{number}: unfinished mark")
+        if path.suffix != ".py" and re.search(r"NOLINT(?!END|(NEXTLINE|BEGIN)?\([a-z][a-z.,-]+\): \w)", line):
+            findings.append(f"{name}:{number}: a NOLINT names its check and says why: NOLINT(check): reason")
 
 
 def check_functions(path: pathlib.Path) -> None:

@@ -20,6 +20,7 @@ namespace anear {
 
 /// What went wrong, coarsely: one code for each thing a caller can do about it. The same numbers in
 /// C and Python.
+// NOLINTNEXTLINE(performance-enum-size): the C functions return these numbers as int.
 enum class ErrorCode : std::int32_t {
   kOk = 0,
   kInvalidArgument =
@@ -48,6 +49,7 @@ enum class ErrorCode : std::int32_t {
 };
 
 /// Finer than ErrorCode, for programs that react to one cause; 0 where the code says it all.
+// NOLINTNEXTLINE(performance-enum-size): a number of the C error struct.
 enum class Subcode : std::int32_t {
   kNone = 0,
   kDimensionMismatch = 1,
@@ -107,10 +109,10 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error)
-      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): so that `return value;` works.
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): so that `return error;` works.
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
@@ -147,7 +149,8 @@ class [[nodiscard]] Result {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): so that `return error;` works.
+  Status(Error error) : error_(std::move(error)) {}
 
   bool has_value() const noexcept { return error_.code == ErrorCode::kOk; }
   explicit operator bool() const noexcept { return has_value(); }

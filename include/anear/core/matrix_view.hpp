@@ -14,9 +14,11 @@ namespace anear {
 class VectorView {
  public:
   VectorView() = default;
-  VectorView(std::span<const float> values) noexcept  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): a span of numbers is a vector.
+  VectorView(std::span<const float> values) noexcept
       : data_(values.data()), dimension_(values.size()), kind_(ScalarKind::kF32) {}
-  VectorView(std::span<const Half> values) noexcept  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): a span of numbers is a vector.
+  VectorView(std::span<const Half> values) noexcept
       : data_(values.data()), dimension_(values.size()), kind_(ScalarKind::kF16) {}
   VectorView(const void* data, std::size_t dimension, ScalarKind kind) noexcept
       : data_(data), dimension_(dimension), kind_(kind) {}
@@ -51,8 +53,8 @@ class MatrixView {
         shape_(shape),
         stride_bytes_(stride_bytes),
         kind_(kind) {}
-  MatrixView(VectorView row) noexcept  // NOLINT(google-explicit-constructor)
-      : MatrixView(row.data(), {1, row.dimension()}, row.kind()) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): one vector is a matrix of one row.
+  MatrixView(VectorView row) noexcept : MatrixView(row.data(), {1, row.dimension()}, row.kind()) {}
 
   VectorView row(std::size_t index) const noexcept {
     return {data_ + index * stride_bytes_, shape_.dimension, kind_};
