@@ -8,9 +8,9 @@
 
 namespace anear {
 namespace detail {
-extern const Kernels kKernels_v2;
-extern const Kernels kKernels_avx2;
-extern const Kernels kKernels_avx512;
+extern const Kernels kKernelsV2;
+extern const Kernels kKernelsAvx2;
+extern const Kernels kKernelsAvx512;
 }  // namespace detail
 
 inline namespace ANEAR_ISA_NAMESPACE {
@@ -67,11 +67,11 @@ const Kernels& kernels(Isa isa) noexcept {
   if (!machine_has(isa)) isa = detected_isa();
   switch (isa) {
     case Isa::kAvx512:
-      return detail::kKernels_avx512;
+      return detail::kKernelsAvx512;
     case Isa::kAvx2:
-      return detail::kKernels_avx2;
+      return detail::kKernelsAvx2;
     default:
-      return detail::kKernels_v2;
+      return detail::kKernelsV2;
   }
 }
 

@@ -4,6 +4,6 @@
 #include "anear/simd/kernels.inl"
 
 namespace anear::detail {
-extern const Kernels kKernels_avx2;
-constinit const Kernels kKernels_avx2 = ANEAR_KERNEL_NAMESPACE::kTable;
+extern const Kernels kKernelsAvx2;
+constinit const Kernels kKernelsAvx2 = ANEAR_KERNEL_NAMESPACE::kTable;
 }  // namespace anear::detail

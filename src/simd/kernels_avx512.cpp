@@ -4,6 +4,6 @@
 #include "anear/simd/kernels.inl"
 
 namespace anear::detail {
-extern const Kernels kKernels_avx512;
-constinit const Kernels kKernels_avx512 = ANEAR_KERNEL_NAMESPACE::kTable;
+extern const Kernels kKernelsAvx512;
+constinit const Kernels kKernelsAvx512 = ANEAR_KERNEL_NAMESPACE::kTable;
 }  // namespace anear::detail

@@ -4,6 +4,6 @@
 #include "anear/simd/kernels.inl"
 
 namespace anear::detail {
-extern const Kernels kKernels_v2;
-constinit const Kernels kKernels_v2 = ANEAR_KERNEL_NAMESPACE::kTable;
+extern const Kernels kKernelsV2;
+constinit const Kernels kKernelsV2 = ANEAR_KERNEL_NAMESPACE::kTable;
 }  // namespace anear::detail
