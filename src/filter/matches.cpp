@@ -101,11 +101,11 @@ bool has_equal(const std::vector<Value>& values, const Value& value) {
 }
 
 const Value& value_of(const Fields& fields, const std::string& name) noexcept {
-  static const Value kMissing = Missing{};
+  static const Value missing = Missing{};
   for (const Field& field : fields) {
     if (field.first == name) return field.second;
   }
-  return kMissing;
+  return missing;
 }
 
 }  // namespace

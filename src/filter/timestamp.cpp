@@ -172,7 +172,7 @@ bool read_zone(Reader& reader, std::int64_t& offset_seconds) {
     if (reader.next_is(":")) ++reader.at;
     minutes = reader.number(2, 0, 59, "minutes of the offset from 00 to 59");
   }
-  offset_seconds = sign * (hours * 3600 + minutes * 60);
+  offset_seconds = std::int64_t{sign} * (hours * 3600 + minutes * 60);
   return reader.failed == nullptr;
 }
 

@@ -1,6 +1,5 @@
 #include "anear/storage/high_water_mark.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
@@ -69,25 +68,26 @@ Result<PlacedReading> read_marks(const File& file, const std::string& path, cons
   PlacedReading found;
   bool any = false;
   for (std::uint64_t place = 0; place < kPlaces; ++place) {
-    const auto mark = read_place(file, path, place);
-    if (!mark) return mark.error();
-    if (!mark->has_value()) {
+    const auto read = read_place(file, path, place);
+    if (!read) return read.error();
+    const std::optional<MarkBytes>& mark = *read;
+    if (!mark) {
       ++found.reading.unreadable;
       continue;
     }
-    if ((*mark)->store != id) {
+    if (mark->store != id) {
       return mark_error(path, "it belongs to another store", Subcode::kForeignFile);
     }
     // Of two with one sequence the later says "clean", or that the store was opened since: the
     // careful reading is "not clean".
-    const bool newer = !any || (*mark)->sequence > found.reading.sequence;
-    const bool same = any && (*mark)->sequence == found.reading.sequence;
+    const bool newer = !any || mark->sequence > found.reading.sequence;
+    const bool same = any && mark->sequence == found.reading.sequence;
     if (newer) {
-      found.reading.sequence = (*mark)->sequence;
-      found.reading.clean = (*mark)->clean == 1;
+      found.reading.sequence = mark->sequence;
+      found.reading.clean = mark->clean == 1;
       found.next_place = (place + 1) % kPlaces;
     }
-    if (same) found.reading.clean = found.reading.clean && (*mark)->clean == 1;
+    if (same) found.reading.clean = found.reading.clean && mark->clean == 1;
     any = true;
   }
   if (!any) return mark_error(path, "neither of its two marks is readable", Subcode::kChecksum);

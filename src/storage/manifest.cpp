@@ -26,6 +26,7 @@ Status open_manifest(std::string_view bytes, Unsealed<fb::Manifest>& manifest) {
 
 flatbuffers::Offset<fb::VectorInfo> build_vector(Builder& builder, const ManifestVector& vector) {
   std::vector<flatbuffers::Offset<fb::Parameter>> parameters;
+  parameters.reserve(vector.parameters.size());
   for (const ManifestParameter& parameter : vector.parameters) {
     parameters.push_back(
         fb::CreateParameterDirect(builder, parameter.name.c_str(), parameter.value));
@@ -86,15 +87,18 @@ bool read_all(const flatbuffers::Vector<flatbuffers::Offset<From>>* from, std::v
 std::string encode_manifest(const CollectionManifest& manifest) {
   Builder builder(1'024);
   std::vector<flatbuffers::Offset<fb::VectorInfo>> vectors;
+  vectors.reserve(manifest.vectors.size());
   for (const ManifestVector& vector : manifest.vectors) {
     vectors.push_back(build_vector(builder, vector));
   }
   std::vector<flatbuffers::Offset<fb::FieldInfo>> fields;
+  fields.reserve(manifest.fields.size());
   for (const ManifestField& field : manifest.fields) {
     fields.push_back(fb::CreateFieldInfoDirect(builder, field.name.c_str(),
                                                static_cast<std::uint8_t>(field.type)));
   }
   std::vector<flatbuffers::Offset<fb::ImageInfo>> images;
+  images.reserve(manifest.images.size());
   for (const ManifestImage& image : manifest.images) {
     images.push_back(
         fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence, image.vector,

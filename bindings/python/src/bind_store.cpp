@@ -2,7 +2,6 @@
 #include <pybind11/stl.h>
 
 #include <string>
-#include <utility>
 
 #include "anear/collection/store.hpp"
 #include "bindings.hpp"

@@ -52,7 +52,7 @@ class RangeQueue {
   }
 
  private:
-  void stop(std::exception_ptr failure) noexcept {
+  void stop(const std::exception_ptr& failure) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (failure && !failure_) failure_ = failure;
     stopped_.store(true, std::memory_order_relaxed);

@@ -27,9 +27,9 @@
 namespace anear {
 
 /// Limits of every filter; beyond them kLimitExceeded, with the position where that happens.
-inline constexpr std::size_t kFilterTextMax = 64 * 1024;  ///< Bytes of text.
-inline constexpr std::size_t kFilterDepthMax = 32;        ///< Nested parentheses and `not`s.
-inline constexpr std::size_t kFilterInListMax = 65'536;   ///< Values behind one `in`.
+inline constexpr std::size_t kFilterTextMax = 65'536;    ///< Bytes of text.
+inline constexpr std::size_t kFilterDepthMax = 32;       ///< Nested parentheses and `not`s.
+inline constexpr std::size_t kFilterInListMax = 65'536;  ///< Values behind one `in`.
 
 enum class Operator : std::uint8_t {
   kTrue,          ///< Every record.

@@ -68,6 +68,7 @@ class HnswGraph {
     locks_ = std::move(other.locks_);
     return *this;
   }
+  ~HnswGraph() = default;
 
   /// Where a walk starts, and the highest level there is. kNoPosition: the graph is empty.
   struct Entry {

@@ -65,6 +65,7 @@ class VectorTable {
     slot_limit_.store(other.slot_limit_.load());
     return *this;
   }
+  ~VectorTable() = default;
 
   std::size_t dimension() const noexcept { return rows_.dimension(); }
   Metric metric() const noexcept { return rows_.metric(); }

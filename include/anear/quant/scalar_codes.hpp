@@ -269,7 +269,7 @@ class ScalarCodes {
       const float scaled = values[i] * step;
       const auto rounded = static_cast<std::int32_t>(scaled + (scaled < 0 ? -0.5F : 0.5F));
       code[i] = static_cast<std::int8_t>(std::clamp(rounded, -127, 127));
-      sum2 += std::int32_t{code[i]} * std::int32_t{code[i]};
+      sum2 += std::int64_t{code[i]} * code[i];
     }
     float scale = largest / 127.0F;
     if (metric_ == Metric::kCosine) {
