@@ -115,9 +115,11 @@ function(anear_isa_flags target)
   endforeach()
 endfunction()
 
-# Compiles schemas into <build>/generated/<their folder below src>/<name>_generated.h.
+# Compiles schemas into <build>/generated/<their folder below src>/<name>_generated.h; the target
+# <target>_schemas does that alone.
 function(anear_flatbuffers target)
   set(patterns "")
+  set(outputs "")
   foreach(pattern IN LISTS ARGN)
     list(APPEND patterns "${PROJECT_SOURCE_DIR}/${pattern}")
   endforeach()
@@ -133,6 +135,9 @@ function(anear_flatbuffers target)
               "${schema}"
       DEPENDS ${schemas} COMMENT "flatc ${place}" VERBATIM)
     target_sources(${target} PRIVATE "${output}")
+    list(APPEND outputs "${output}")
   endforeach()
+  add_custom_target(${target}_schemas DEPENDS ${outputs})
+  add_dependencies(${target} ${target}_schemas)
   target_include_directories(${target} SYSTEM PRIVATE "${PROJECT_BINARY_DIR}/generated")
 endfunction()
