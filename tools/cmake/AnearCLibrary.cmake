@@ -9,9 +9,9 @@ set_target_properties(anear_c PROPERTIES
   LINK_DEPENDS "${exports}")
 anear_own_target(anear_c)
 target_link_libraries(anear_c PRIVATE anear::anear)
+file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bindings/c/include/*.h")
 target_sources(anear_c PUBLIC
-  FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/bindings/c/include"
-  FILES "${PROJECT_SOURCE_DIR}/bindings/c/include/anear.h")
+  FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/bindings/c/include" FILES ${headers})
 target_link_options(anear_c PRIVATE
   "LINKER:--version-script=${exports}" LINKER:--exclude-libs,ALL)
 if(NOT ANEAR_SANITIZE)

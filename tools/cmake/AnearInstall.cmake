@@ -17,6 +17,8 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/anear-config-version.cma
 install(FILES "${PROJECT_BINARY_DIR}/anear-config.cmake"
   "${PROJECT_BINARY_DIR}/anear-config-version.cmake" DESTINATION "${package_folder}")
 if(TARGET anear_c)
+  # Relative, so that an installed tree can be moved; lib/x86_64-linux-gnu is one level deeper.
+  file(RELATIVE_PATH pkgconfig_to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
   configure_file("${CMAKE_CURRENT_LIST_DIR}/anear.pc.in" "${PROJECT_BINARY_DIR}/anear.pc" @ONLY)
   install(FILES "${PROJECT_BINARY_DIR}/anear.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endif()
