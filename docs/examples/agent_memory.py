@@ -64,10 +64,9 @@ def recall(directory: str, question: str) -> None:
             k=2,
             filter="tenant = $tenant and at < $until",
             params={"tenant": "acme", "until": START + timedelta(days=30)},
-            payload=True,
         )
         for hit in hits:
-            print(f"{hit.key}  {hit.distance:.3f}  {hit.fields['at']:%Y-%m-%d}  {hit.payload.decode()}")
+            print(f"{hit.key}  {hit.distance:.3f}  {hit.fields['at']:%Y-%m-%d}  {hit.text}")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,38 @@
-"""anear: approximate nearest neighbours, embedded in the process.
+"""anear: an embeddable vector store, SQLite for the context of agents.
 
     import anear
 
+    with anear.open("context.anear") as store:
+        docs = store.create_collection(
+            "docs",
+            vectors={"embedding": anear.Vector(384, metric="cosine")},
+            fields={"section": anear.String(), "installed_size": anear.Int64()},
+        )
+        docs.upsert(keys, vectors={"embedding": matrix}, fields={"section": sections, "installed_size": sizes})
+        for hit in docs.search(query, k=10, filter="section = $s and installed_size < 400", params={"s": "python"}):
+            print(hit.key, hit.distance, hit.fields)
+
+The indexes alone, in memory, with row numbers as keys:
+
     index = anear.HnswIndex(384, metric="cosine")
-    index.add(matrix)                              # keys are row numbers
+    index.add(matrix)
     found = index.search(queries, 10, recall=0.95)
     found.keys, found.distances                    # one row a query
 
-Every function may be called from any thread; long ones release the GIL.
+Every function may be called from any thread; long ones release the GIL. Every exception is an anear.Error with a class,
+`code` and `subcode` for its cause, and `record` or `position` where one record of a batch or one place in a filter is to
+blame. A handle from before a fork raises ForkedError in the child: open the store there.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence as _Sequence
 from typing import Any
 
 from . import _core
-from ._core import FlatIndex, HnswIndex, IndexHits
+from ._collection import Collection
+from ._core import BatchHits, FlatIndex, Hit, Hits, HnswIndex, IndexHits, Record
 from ._errors import (
     AlreadyExistsError,
     CancelledError,
@@ -40,6 +56,27 @@ from ._errors import (
     SnapshotExpiredError,
     UnsupportedFormatError,
 )
+from ._schema import (
+    MISSING,
+    Bool,
+    BoolList,
+    FieldType,
+    Flat,
+    Float64,
+    Float64List,
+    Hnsw,
+    Int64,
+    Int64List,
+    IvfPq,
+    Json,
+    Schema,
+    String,
+    StringList,
+    Timestamp,
+    TimestampList,
+    Vector,
+)
+from ._store import Store, open
 
 __version__: str = _core.version
 
@@ -62,4 +99,57 @@ for _index in (FlatIndex, HnswIndex):
     _index.load = _Load()  # type: ignore[assignment, method-assign]
 del _index
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations", "os", "Any")]
+_Sequence.register(Hits)
+
+__all__ = [
+    "AlreadyExistsError",
+    "BatchHits",
+    "Bool",
+    "BoolList",
+    "CancelledError",
+    "ClosedError",
+    "Collection",
+    "ConflictError",
+    "CorruptionError",
+    "Error",
+    "FieldType",
+    "FilterError",
+    "Flat",
+    "FlatIndex",
+    "Float64",
+    "Float64List",
+    "ForkedError",
+    "Hit",
+    "Hits",
+    "Hnsw",
+    "HnswIndex",
+    "IndexHits",
+    "Int64",
+    "Int64List",
+    "InternalError",
+    "InvalidArgumentError",
+    "IoError",
+    "IvfPq",
+    "Json",
+    "LimitExceededError",
+    "LockedError",
+    "LostWritesError",
+    "MISSING",
+    "NoSpaceError",
+    "NotFoundError",
+    "OutOfMemoryError",
+    "OutcomeUnknownError",
+    "ReadOnlyError",
+    "Record",
+    "Schema",
+    "SnapshotExpiredError",
+    "Store",
+    "String",
+    "StringList",
+    "Timestamp",
+    "TimestampList",
+    "UnsupportedFormatError",
+    "Vector",
+    "isa",
+    "open",
+]

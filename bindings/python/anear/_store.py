@@ -1,20 +1,28 @@
-"""Stores: directories of collections. Not imported yet: the compiled store is still missing."""
+"""Stores: directories of collections."""
 
 from __future__ import annotations
 
+import atexit
 import os
-from typing import Any, Iterator
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from . import _core
-from ._core import Collection, Record
-from ._schema import describe_fields, describe_vectors
+from ._checks import text, whole
+from ._collection import Collection
+from ._errors import ClosedError, Error, ForkedError
+from ._schema import FieldType, Vector, describe_fields, describe_vectors
 
 
 class Store:
-    """One directory of collections. Use as a context manager, or call close()."""
+    """One directory of collections, opened by anear.open(). Use it as a context manager, or call close()."""
 
     def __init__(self, core: _core.Store) -> None:
         self._core = core
+        self._process = os.getpid()
+        self._closed = False
+        _open_stores.add(self)
 
     def __enter__(self) -> Store:
         return self
@@ -23,57 +31,97 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Store({self.path!r})"
+        try:
+            return f"<anear.Store {self.path!r}: {', '.join(self.collections()) or 'no collections'}>"
+        except Error:
+            return f"<anear.Store {self.path!r}, closed>"
 
     def __getitem__(self, name: str) -> Collection:
+        """store["docs"] is store.collection("docs")."""
         return self.collection(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self.collections()
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.collections())
+
     @property
     def path(self) -> str:
+        """The directory."""
         return self._core.path()
 
     @property
     def recovery(self) -> dict[str, Any]:
-        """What opening found: recovered_sequence, marked_sequence, clean, tail_records."""
+        """What opening found: recovered_sequence (the last commit that is there), marked_sequence (the last one known to
+        have been synced), clean (whether it had been closed properly), tail_records (scanned until they are indexed again).
+
+        if not store.recovery["clean"]: print("the last process was killed; nothing acknowledged is lost")
+        """
         return self._core.recovery()
 
     def create_collection(
         self,
         name: str,
-        vectors: Any = None,
-        fields: Any = None,
+        vectors: Vector | Mapping[str, Vector] | None = None,
+        fields: Mapping[str, FieldType | type[FieldType]] | None = None,
         dynamic: bool = False,
         *,
         exist_ok: bool = False,
     ) -> Collection:
-        """Makes a collection. `vectors`: name → Vector (or one Vector, then named "vector"); `fields`: name → type;
-        `dynamic`: accept undeclared fields too. `exist_ok`: return the existing one of that name as it is."""
+        """Makes a collection.
+
+            docs = store.create_collection(
+                "docs",
+                vectors={"embedding": anear.Vector(384, metric="cosine", index=anear.Hnsw())},
+                fields={"section": anear.String(), "installed_size": anear.Int64(), "tags": anear.StringList()},
+                dynamic=True,
+            )
+
+        `vectors`: a dict, or one Vector, which is then named "vector". `dynamic`: accept undeclared fields too, each with
+        the type its value has. `exist_ok`: return the collection of that name, as it is, when there is one; otherwise that
+        is AlreadyExistsError.
+        """
         if exist_ok and name in self:
             return self.collection(name)
-        return self._core.create_collection(name, describe_vectors(vectors), describe_fields(fields), dynamic)
+        described = describe_vectors(vectors), describe_fields(fields)
+        return Collection(self, self._core.create_collection(text(name, "name"), *described, bool(dynamic)))
 
     def collection(self, name: str) -> Collection:
-        return self._core.collection(name)
+        """The collection of that name; NotFoundError says which there are."""
+        return Collection(self, self._core.collection(text(name, "name")))
 
     def collections(self) -> list[str]:
+        """The names of all collections."""
+        self._check()
         return self._core.collections()
 
     def drop_collection(self, name: str) -> None:
-        self._core.drop_collection(name)
+        """Deletes a collection with all of its records. Calls to handles of it raise NotFoundError from then on."""
+        self._core.drop_collection(text(name, "name"))
 
     def flush(self) -> None:
-        """Returns when everything committed is indexed, saved and synced."""
+        """Returns when everything that was written is indexed, saved and synced."""
         self._core.flush()
 
     def verify(self) -> dict[str, int]:
-        """Reads everything back and checks it; raises CorruptionError on damage. Returns what was looked at."""
+        """Reads everything back and checks it; raises CorruptionError on damage. Returns how many collections, records,
+        rows and images were looked at. Slow: it reads all bytes."""
         return self._core.verify()
 
     def close(self) -> None:
+        """Waits for calls in progress, syncs, lets other processes in. Closing twice is fine; other calls then raise
+        ClosedError."""
         self._core.close()
+        self._closed = True
+
+    def _check(self) -> None:
+        if self._process != os.getpid():
+            raise ForkedError(
+                f"the store was opened by process {self._process} and is used in its forked child: open it again there"
+            )
+        if self._closed:
+            raise ClosedError(f"the store '{self.path}' is closed")
 
 
 def open(
@@ -88,39 +136,38 @@ def open(
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
-    `durability`: "durable" (each write is synced to the disk before it returns) or "buffered" (handed to the kernel, synced
-    within a second: survives a killed process, not a power cut). One process may hold a store for writing: a second one gets
-    LockedError with the holder's pid. `read_only`: takes no lock and changes nothing."""
+        with anear.open("context.anear") as store:
+            docs = store.collection("docs")
+
+    `create`: make it when it is not there, otherwise NotFoundError. `durability`: "durable" (each write is synced to the disk
+    before it returns) or "buffered" (handed to the kernel, synced within a second: survives a killed process, not a power
+    cut). One process may hold a store for writing: a second one gets LockedError with the holder's pid. `read_only`: takes no
+    lock and changes nothing. `in_memory`: nothing is written; `path` is only a name. `tail_records_max`: how many records
+    may wait for the indexer before writers wait too. `index_inline`: index within each write instead of in the background.
+
+    Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
+    LostWritesError when less is there than had been acknowledged, CorruptionError for damage.
+    """
     options = {
-        "create": create,
-        "read_only": read_only,
-        "durability": durability,
-        "in_memory": in_memory,
-        "tail_records_max": tail_records_max,
-        "index_inline": index_inline,
+        "create": bool(create),
+        "read_only": bool(read_only),
+        "durability": text(durability, "durability"),
+        "in_memory": bool(in_memory),
+        "tail_records_max": whole(tail_records_max, "tail_records_max"),
+        "index_inline": bool(index_inline),
     }
-    return Store(_core.Store(os.fspath(path), options))
+    return Store(_core.Store(text(os.fspath(path), "path"), options))
 
 
-def _scan(
-    self: Collection,
-    filter: str | None = None,
-    params: dict[str, Any] | None = None,
-    *,
-    fields: Any = True,
-    with_payload: bool = True,
-    with_vectors: bool = False,
-    page: int = 1000,
-) -> Iterator[Record]:
-    """All records (that match) in ascending order of key, read `page` at a time."""
-    parts = {"fields": fields, "payload": with_payload, "vectors": with_vectors}
-    after = ""
-    while True:
-        records = self._scan_page(filter, params, after, page, parts)
-        yield from records
-        if len(records) < page:
-            return
-        after = records[-1].key
+_open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
-Collection.scan = _scan  # type: ignore[method-assign]
+@atexit.register
+def _close_stores() -> None:
+    """A program that ends without close() still leaves its stores closed."""
+    for store in list(_open_stores):
+        if store._process == os.getpid() and not store._closed:
+            try:
+                store.close()
+            except Error:
+                pass  # Nobody is left to hear of it; the next open reports what was found.

@@ -3,9 +3,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <array>
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,8 @@
 
 namespace anear::python {
 namespace {
+
+using py::literals::operator""_a;
 
 /// A RecordBatch and everything it borrows.
 struct OwnedBatch {
@@ -36,45 +39,93 @@ std::string only_vector(const CollectionSchema& schema) {
                 Subcode::kUnknownVector);
 }
 
-/// A list of rows in which some are None: the others as a matrix, and which are present.
-void add_rows(OwnedBatch& owned, const py::handle& rows) {
-  std::vector<std::uint8_t> present;
-  if (py::isinstance<py::list>(rows) || py::isinstance<py::tuple>(rows)) {
-    std::size_t absent = 0;
-    py::object sample = py::none();
-    for (const py::handle row : rows) {
-      present.push_back(row.is_none() ? 0 : 1);
-      if (row.is_none())
-        ++absent;
-      else
-        sample = py::reinterpret_borrow<py::object>(row);
-    }
-    if (absent != 0 && !sample.is_none()) {
-      const py::object zeros =
-          py::module_::import("numpy").attr("zeros_like")(sample, py::arg("dtype") = "float32");
-      py::list filled;
-      for (const py::handle row : rows)
-        filled.append(row.is_none() ? zeros : py::reinterpret_borrow<py::object>(row));
-      owned.matrices.push_back(as_matrix(filled, "vectors"));
-      owned.present.push_back(std::move(present));
-      return;
-    }
+/// The dimension of the named vector; raises for an unknown one.
+std::size_t dimension_of(const CollectionSchema& schema, std::string_view name) {
+  std::string known;
+  for (const VectorSchema& vector : schema.vectors) {
+    if (vector.name == name) return vector.dimension;
+    known += (known.empty() ? "'" : ", '") + vector.name + "'";
   }
-  owned.matrices.push_back(as_matrix(rows, "vectors"));
-  owned.present.emplace_back();
+  raise_invalid("there is no vector '" + std::string(name) + "'; the collection has " +
+                    (known.empty() ? "none" : known),
+                Subcode::kUnknownVector);
+}
+
+/// The rows of one named vector, as they are given.
+struct RowsGiven {
+  std::string name;
+  std::size_t keys;
+  std::size_t dimension;
+
+  std::string what() const { return "vectors['" + name + "']"; }
+  std::string expected() const {
+    return what() + ": expected shape (" + std::to_string(keys) + ", " + std::to_string(dimension) +
+           ")";
+  }
+};
+
+/// In a list of rows, the first one of another length is the bad record.
+void check_lengths(const py::handle& rows, const RowsGiven& given) {
+  if (!py::isinstance<py::list>(rows) && !py::isinstance<py::tuple>(rows)) return;
+  std::int64_t record = 0;
+  for (const py::handle row : rows) {
+    if (py::hasattr(row, "__len__") && py::len(row) != given.dimension) {
+      raise(invalid_argument(given.what() + " of record " + std::to_string(record) + ": expected " +
+                                 std::to_string(given.dimension) + " numbers, got " +
+                                 std::to_string(py::len(row)),
+                             Subcode::kDimensionMismatch)
+                .at_record(record));
+    }
+    ++record;
+  }
+}
+
+Matrix as_rows(const py::handle& rows, const RowsGiven& given) {
+  check_lengths(rows, given);
+  Matrix matrix = as_matrix(rows, given.what().c_str());
+  if (matrix.view.rows() != given.keys) {
+    raise_invalid(given.expected() + ", a row a key, got " + shape_of(matrix.array),
+                  Subcode::kCountMismatch);
+  }
+  if (matrix.view.rows() != 0 && matrix.view.dimension() != given.dimension) {
+    raise_invalid(given.expected() + ", got " + shape_of(matrix.array),
+                  Subcode::kDimensionMismatch);
+  }
+  return matrix;
+}
+
+/// A list of rows may hold None: such a record gets no row.
+void add_rows(OwnedBatch& owned, const py::handle& rows, const RowsGiven& given) {
+  std::vector<std::uint8_t> present;
+  py::object all = py::reinterpret_borrow<py::object>(rows);
+  if (py::isinstance<py::list>(rows) || py::isinstance<py::tuple>(rows)) {
+    for (const py::handle row : rows) present.push_back(row.is_none() ? 0 : 1);
+  }
+  if (std::find(present.begin(), present.end(), 0) == present.end()) {
+    present.clear();
+  } else {
+    const py::object zeros = py::module_::import("numpy").attr("zeros")(given.dimension, "float32");
+    py::list filled;
+    for (const py::handle row : rows)
+      filled.append(row.is_none() ? zeros : py::reinterpret_borrow<py::object>(row));
+    all = filled;
+  }
+  owned.matrices.push_back(as_rows(all, given));
+  owned.present.push_back(std::move(present));
 }
 
 void add_vectors(OwnedBatch& owned, const CollectionSchema& schema, const py::object& vectors) {
   if (vectors.is_none()) return;
+  const auto add = [&](std::string name, const py::handle& rows) {
+    add_rows(owned, rows, {name, owned.keys.views.size(), dimension_of(schema, name)});
+    owned.names.push_back(std::move(name));
+  };
   if (!py::isinstance<py::dict>(vectors)) {
-    owned.names.push_back(only_vector(schema));
-    add_rows(owned, vectors);
+    add(only_vector(schema), vectors);
     return;
   }
-  for (const auto& [name, rows] : py::reinterpret_borrow<py::dict>(vectors)) {
-    owned.names.push_back(py::str(name));
-    add_rows(owned, rows);
-  }
+  for (const auto& [name, rows] : py::reinterpret_borrow<py::dict>(vectors))
+    add(py::str(name), rows);
 }
 
 /// fields={"name": [one value a key], …}, or one dict a key.
@@ -112,7 +163,8 @@ void add_fields(OwnedBatch& owned, const CollectionSchema& schema, const py::obj
   if (fields.is_none()) return;
   for (const auto& [name, values] : columns_of(fields, owned.keys.views.size())) {
     owned.names.push_back(py::str(name));
-    owned.values.push_back(as_column(values, type_of(schema, owned.names.back())));
+    const std::string& field = owned.names.back();
+    owned.values.push_back(as_column(values, {field, type_of(schema, field)}));
   }
 }
 
@@ -159,19 +211,12 @@ std::size_t delete_records(Collection& collection, const py::object& keys, const
     const FilterText text = as_filter(filter, params);
     return unwrap(without_gil([&] { return collection.delete_matching(text); }));
   }
-  const bool one = py::isinstance<py::str>(keys);
-  const Texts texts = as_texts(one ? py::object(py::make_tuple(keys)) : keys, "keys");
+  const Texts texts = as_texts(keys, "keys");
   return unwrap(without_gil([&] { return collection.delete_keys(texts.views); }));
 }
 
-py::object get(const Collection& collection, const py::object& keys, const py::object& fields,
-               bool with_vectors, bool with_payload) {
-  const bool one = py::isinstance<py::str>(keys);
-  const Texts texts = as_texts(one ? py::object(py::make_tuple(keys)) : keys, "keys");
-  Parts parts;
-  set_fields(parts, fields);
-  parts.payload = with_payload;
-  parts.vectors = with_vectors;
+py::list get(const Collection& collection, const py::object& keys, const Parts& parts) {
+  const Texts texts = as_texts(keys, "keys");
   auto records = unwrap(without_gil([&] { return collection.get(texts.views, parts); }));
   py::list list;
   for (std::optional<Record>& record : records) {
@@ -180,18 +225,16 @@ py::object get(const Collection& collection, const py::object& keys, const py::o
     else
       list.append(py::none());
   }
-  return one ? py::object(list[0]) : std::move(list);
+  return list;
 }
 
 py::list scan_page(const Collection& collection, const py::object& filter, const py::object& params,
-                   const std::string& after, std::size_t limit, const py::dict& parts) {
+                   const std::string& after, std::size_t limit, const Parts& parts) {
   Scan scan;
   scan.filter = as_filter(filter, params);
   scan.after = after;
   scan.limit = limit;
-  set_fields(scan.parts, parts["fields"]);
-  scan.parts.payload = parts["payload"].cast<bool>();
-  scan.parts.vectors = parts["vectors"].cast<bool>();
+  scan.parts = parts;
   auto records = unwrap(without_gil([&] { return collection.scan(scan); }));
   py::list list;
   for (Record& record : records) list.append(py::cast(std::move(record)));
@@ -204,57 +247,70 @@ std::size_t count(const Collection& collection, const py::object& filter,
   return unwrap(without_gil([&] { return collection.count(text); }));
 }
 
-Hits search(const Collection& collection, const py::object& query, std::size_t k,
-            const py::object& key, const std::string& vector, const py::object& filter,
-            const py::object& params, float recall, std::size_t effort, const py::object& fields,
-            bool payload, bool vectors, bool explain) {
-  if (query.is_none() == key.is_none())
-    raise_invalid("search: pass either a query vector or key=", Subcode::kNone);
-  Query request;
+/// What search() and search_batch() have in common.
+Query as_query(std::size_t k, const std::string& vector, const py::object& filter,
+               const py::object& params, const std::pair<float, std::size_t>& quality) {
+  Query query;
   Leg leg;
   leg.vector = vector;
-  std::optional<Matrix> matrix;
-  if (key.is_none()) {
-    matrix = as_matrix(query, "query");
-    if (matrix->view.rows() != 1) {
-      raise_invalid("search takes one query vector, got " + std::to_string(matrix->view.rows()) +
-                        "; use search_batch",
-                    Subcode::kCountMismatch);
-    }
-    leg.query = matrix->view.row(0);
-  } else {
-    leg.key = as_texts(py::make_tuple(key), "key").views.front();
-  }
-  request.legs.push_back(std::move(leg));
-  if (!filter.is_none() || !params.is_none()) request.filter = as_filter(filter, params);
-  request.k = k;
-  request.recall = recall;
-  request.effort = effort;
-  set_fields(request.parts, fields);
-  request.parts.payload = payload;
-  request.parts.vectors = vectors;
-  request.explain = explain;
-  return unwrap(without_gil([&] { return collection.search(request); }));
+  query.legs.push_back(std::move(leg));
+  if (filter.is_none() && !params.is_none())
+    raise_invalid("params: there is no filter to use them", Subcode::kFilterParameter);
+  query.filter = as_filter(filter, params);
+  query.k = k;
+  std::tie(query.recall, query.effort) = quality;
+  return query;
 }
 
-BatchHits search_batch(const Collection& collection, const py::object& queries, std::size_t k,
-                       std::size_t threads, const std::string& vector, const py::object& filter,
-                       const py::object& params, float recall, std::size_t effort) {
+/// The name of the vector that is searched.
+std::string searched(const CollectionSchema& schema, const std::string& vector) {
+  return vector.empty() ? only_vector(schema) : vector;
+}
+
+void check_queries(const CollectionSchema& schema, const std::string& vector, const Matrix& matrix,
+                   const char* rows) {
+  const std::size_t dimension = dimension_of(schema, searched(schema, vector));
+  if (matrix.view.rows() == 0 || matrix.view.dimension() == dimension) return;
+  raise_invalid(std::string("query: expected shape (") + rows + std::to_string(dimension) +
+                    (*rows == '\0' ? ",)" : ")") + ", got " + shape_of(matrix.array),
+                Subcode::kDimensionMismatch);
+}
+
+Hits search(const Collection& collection, const py::object& given, std::size_t k,
+            const py::object& key, const std::string& vector, const py::object& filter,
+            const py::object& params, const std::pair<float, std::size_t>& quality,
+            const Parts& parts, bool explain) {
+  Query query = as_query(k, vector, filter, params, quality);
+  std::optional<Matrix> matrix;
+  if (key.is_none()) {
+    matrix = as_matrix(given, "query");
+    if (matrix->view.rows() != 1) {
+      raise_invalid("query: search takes one vector, got shape " + shape_of(matrix->array) +
+                        "; use search_batch for several",
+                    Subcode::kCountMismatch);
+    }
+    check_queries(collection.schema(), vector, *matrix, "");
+    query.legs.front().query = matrix->view.row(0);
+  } else {
+    query.legs.front().key = as_texts(py::make_tuple(key), "key").views.front();
+    if (query.legs.front().key.empty()) raise_invalid("key: a key is empty", Subcode::kKeyInvalid);
+  }
+  query.parts = parts;
+  query.explain = explain;
+  return unwrap(without_gil([&] { return collection.search(query); }));
+}
+
+py::object search_batch(const Collection& collection, const py::object& queries, std::size_t k,
+                        std::size_t threads, const std::string& vector, const py::object& filter,
+                        const py::object& params, const std::pair<float, std::size_t>& quality) {
   const Matrix matrix = as_matrix(queries, "queries");
-  Query request;
-  Leg leg;
-  leg.vector = vector;
-  request.legs.push_back(std::move(leg));
-  request.filter = as_filter(filter, params);
-  request.k = k;
-  request.recall = recall;
-  request.effort = effort;
-  return unwrap(
-      without_gil([&] { return collection.search_batch(matrix.view, request, threads); }));
+  check_queries(collection.schema(), vector, matrix, "queries, ");
+  const Query query = as_query(k, vector, filter, params, quality);
+  return as_object(
+      unwrap(without_gil([&] { return collection.search_batch(matrix.view, query, threads); })));
 }
 
 py::dict stats(const Collection& collection) {
-  using py::literals::operator""_a;
   const CollectionStats stats = unwrap(without_gil([&] { return collection.stats(); }));
   return py::dict("records"_a = stats.records, "last_sequence"_a = stats.last_sequence,
                   "indexed_sequence"_a = stats.indexed_sequence,
@@ -264,56 +320,63 @@ py::dict stats(const Collection& collection) {
                   "degraded"_a = stats.degraded, "reason"_a = stats.reason);
 }
 
-const char* text_of(Metric metric) {
-  return metric == Metric::kCosine ? "cosine" : metric == Metric::kL2 ? "l2" : "ip";
-}
-
-py::dict schema(const Collection& collection) {
-  using py::literals::operator""_a;
-  py::dict vectors;
-  for (const VectorSchema& vector : collection.schema().vectors) {
-    vectors[py::str(vector.name)] = py::dict(
-        "dimension"_a = vector.dimension, "metric"_a = text_of(vector.metric),
-        "dtype"_a = vector.kind == ScalarKind::kF16 ? "f16" : "f32",
-        "index"_a = std::array<const char*, 3>{"flat", "hnsw", "ivf_pq"}[vector.index.index()]);
+/// The options of an index by the names that anear/_schema.py gives them.
+struct IndexDescriber {
+  py::dict operator()(const FlatOptions&) const { return py::dict("kind"_a = "flat"); }
+  py::dict operator()(const HnswOptions& options) const {
+    return py::dict("kind"_a = "hnsw", "links"_a = options.links_max,
+                    "ef_construction"_a = options.ef_construction,
+                    "codes"_a = name_of(options.codes), "seed"_a = options.seed);
   }
-  py::dict fields;
-  for (const FieldSchema& field : collection.schema().fields)
-    fields[py::str(field.name)] = name_of(field.type);
-  return py::dict("vectors"_a = vectors, "fields"_a = fields,
-                  "dynamic"_a = collection.schema().dynamic);
+  py::dict operator()(const IvfPqOptions& options) const {
+    return py::dict("kind"_a = "ivf_pq", "lists"_a = options.lists,
+                    "subspaces"_a = options.subspaces, "rotate"_a = options.rotate,
+                    "iterations"_a = options.iterations, "seed"_a = options.seed);
+  }
+
+  static const char* name_of(ScalarKind kind) {
+    return kind == ScalarKind::kF32 ? "f32" : kind == ScalarKind::kF16 ? "f16" : "i8";
+  }
+};
+
+/// As anear/_schema.py describes schemas to create_collection().
+py::tuple describe(const Collection& collection) {
+  const CollectionSchema& schema = collection.schema();
+  py::list vectors;
+  for (const VectorSchema& vector : schema.vectors) {
+    const char* metric = vector.metric == Metric::kCosine ? "cosine"
+                         : vector.metric == Metric::kL2   ? "l2"
+                                                          : "ip";
+    vectors.append(py::dict("name"_a = vector.name, "dimension"_a = vector.dimension,
+                            "metric"_a = metric, "dtype"_a = IndexDescriber::name_of(vector.kind),
+                            "index"_a = std::visit(IndexDescriber{}, vector.index)));
+  }
+  py::list fields;
+  for (const FieldSchema& field : schema.fields)
+    fields.append(py::make_tuple(field.name, static_cast<int>(field.type)));
+  return py::make_tuple(vectors, fields, schema.dynamic);
 }
 
 }  // namespace
 
+// Positional throughout: anear/_collection.py is the only caller and has the names, the defaults
+// and the documentation.
 void bind_collection(py::module_& module) {
-  using py::arg;
-  const py::object none = py::none();
+  py::class_<Parts>(module, "Parts").def(py::init(&as_parts));
   py::class_<Collection>(module, "Collection")
-      .def_property_readonly("name", &Collection::name)
-      .def_property_readonly("schema", &schema)
-      .def("upsert", &upsert, arg("keys"), arg("vectors") = none, arg("fields") = none,
-           arg("payloads") = none, py::kw_only(), arg("expected") = none)
-      .def("update", &update, arg("keys"), arg("vectors") = none, arg("fields") = none,
-           arg("payloads") = none, py::kw_only(), arg("expected") = none)
-      .def("delete", &delete_records, arg("keys") = none, py::kw_only(), arg("filter") = none,
-           arg("params") = none)
-      .def("get", &get, arg("keys"), py::kw_only(), arg("fields") = true,
-           arg("with_vectors") = false, arg("with_payload") = true)
-      .def("_scan_page", &scan_page)
-      .def("count", &count, arg("filter") = none, arg("params") = none)
-      .def("search", &search, arg("query") = none, arg("k") = 10, py::kw_only(), arg("key") = none,
-           arg("vector") = "", arg("filter") = none, arg("params") = none, arg("recall") = 0.95F,
-           arg("effort") = 0, arg("fields") = true, arg("payload") = false, arg("vectors") = false,
-           arg("explain") = false)
-      .def("search_batch", &search_batch, arg("queries"), arg("k") = 10, py::kw_only(),
-           arg("threads") = 1, arg("vector") = "", arg("filter") = none, arg("params") = none,
-           arg("recall") = 0.95F, arg("effort") = 0)
+      .def("name", &Collection::name)
+      .def("describe", &describe)
+      .def("upsert", &upsert)
+      .def("update", &update)
+      .def("delete", &delete_records)
+      .def("get", &get)
+      .def("scan_page", &scan_page)
+      .def("count", &count)
+      .def("search", &search)
+      .def("search_batch", &search_batch)
       .def("flush",
            [](Collection& collection) { unwrap(without_gil([&] { return collection.flush(); })); })
-      .def("stats", &stats)
-      .def("__repr__",
-           [](const Collection& collection) { return "Collection('" + collection.name() + "')"; });
+      .def("stats", &stats);
 }
 
 }  // namespace anear::python

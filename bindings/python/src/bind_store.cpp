@@ -1,6 +1,8 @@
 // _core.Store: what anear.Store (anear/__init__.py) is made of.
 #include <pybind11/stl.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "anear/collection/store.hpp"
@@ -80,9 +82,29 @@ StoreOptions as_options(const py::dict& given) {
   return options;
 }
 
-Store open_store(const std::string& path, const py::dict& given) {
+/// A Store whose end, which waits for running calls and syncs, holds up no other thread.
+struct OwnedStore {
+  explicit OwnedStore(Store&& opened) : store(std::move(opened)) {}
+  OwnedStore(const OwnedStore&) = delete;
+  OwnedStore& operator=(const OwnedStore&) = delete;
+  ~OwnedStore() {
+    const py::gil_scoped_release release;
+    store.reset();
+  }
+
+  std::optional<Store> store;
+};
+
+std::unique_ptr<OwnedStore> open_store(const std::string& path, const py::dict& given) {
   const StoreOptions options = as_options(given);
-  return unwrap(without_gil([&] { return Store::open(path, options); }));
+  return std::make_unique<OwnedStore>(
+      unwrap(without_gil([&] { return Store::open(path, options); })));
+}
+
+Collection create_collection(OwnedStore& owned, const std::string& name, const py::list& vectors,
+                             const py::list& fields, bool dynamic) {
+  const CollectionSchema schema = as_schema(vectors, fields, dynamic);
+  return unwrap(without_gil([&] { return owned.store->create_collection(name, schema); }));
 }
 
 py::dict to_python(const RecoveryReport& report) {
@@ -92,9 +114,9 @@ py::dict to_python(const RecoveryReport& report) {
                   "tail_records"_a = report.tail_records);
 }
 
-py::dict verify(const Store& store) {
+py::dict verify(const OwnedStore& owned) {
   using py::literals::operator""_a;
-  const VerifyReport report = unwrap(without_gil([&] { return store.verify(); }));
+  const VerifyReport report = unwrap(without_gil([&] { return owned.store->verify(); }));
   return py::dict("collections"_a = report.collections, "records"_a = report.records,
                   "rows"_a = report.rows, "images"_a = report.images);
 }
@@ -102,26 +124,28 @@ py::dict verify(const Store& store) {
 }  // namespace
 
 void bind_store(py::module_& module) {
-  py::class_<Store>(module, "Store")
+  py::class_<OwnedStore>(module, "Store")
       .def(py::init(&open_store))
-      .def("create_collection",
-           [](Store& store, const std::string& name, const py::list& vectors,
-              const py::list& fields, bool dynamic) {
-             const CollectionSchema schema = as_schema(vectors, fields, dynamic);
-             return unwrap(without_gil([&] { return store.create_collection(name, schema); }));
+      .def("create_collection", &create_collection)
+      .def("collection",
+           [](const OwnedStore& owned, const std::string& name) {
+             return unwrap(without_gil([&] { return owned.store->collection(name); }));
            })
-      .def("collection", [](const Store& store,
-                            const std::string& name) { return unwrap(store.collection(name)); })
-      .def("collections", &Store::collections)
+      .def("collections",
+           [](const OwnedStore& owned) {
+             return without_gil([&] { return owned.store->collections(); });
+           })
       .def("drop_collection",
-           [](Store& store, const std::string& name) {
-             unwrap(without_gil([&] { return store.drop_collection(name); }));
+           [](OwnedStore& owned, const std::string& name) {
+             unwrap(without_gil([&] { return owned.store->drop_collection(name); }));
            })
-      .def("flush", [](Store& store) { unwrap(without_gil([&] { return store.flush(); })); })
+      .def("flush",
+           [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })
       .def("verify", &verify)
-      .def("recovery", [](const Store& store) { return to_python(store.recovery()); })
-      .def("path", [](const Store& store) { return store.path(); })
-      .def("close", [](Store& store) { unwrap(without_gil([&] { return store.close(); })); });
+      .def("recovery", [](const OwnedStore& owned) { return to_python(owned.store->recovery()); })
+      .def("path", [](const OwnedStore& owned) { return owned.store->path(); })
+      .def("close",
+           [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->close(); })); });
 }
 
 }  // namespace anear::python

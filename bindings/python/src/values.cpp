@@ -1,9 +1,10 @@
 #include "values.hpp"
 
+#include <pybind11/gil_safe_call_once.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <cmath>
+#include <cstdint>
 
 namespace anear::python {
 namespace {
@@ -12,17 +13,14 @@ std::string type_name(const py::handle& object) {
   return std::string(py::str(py::type::handle_of(object).attr("__name__")));
 }
 
-bool is_instance(const py::handle& object, const char* module, const char* type) {
-  return py::isinstance(object, py::module_::import(module).attr(type));
-}
-
-std::string_view utf8_of(const py::handle& text) {
+std::string_view utf8_of(const py::handle& text, std::int64_t record = -1) {
   Py_ssize_t size = 0;
   const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
   if (bytes == nullptr) {
     PyErr_Clear();
-    raise_invalid("a string cannot be encoded as UTF-8 (it holds a lone surrogate)",
-                  Subcode::kKeyInvalid);
+    raise(invalid_argument("a string cannot be encoded as UTF-8 (it holds a lone surrogate)",
+                           Subcode::kKeyInvalid)
+              .at_record(record));
   }
   return {bytes, static_cast<std::size_t>(size)};
 }
@@ -36,15 +34,42 @@ std::int64_t as_int64(const py::handle& object) {
   return number;
 }
 
+/// What conversions need of Python, looked up once.
+struct Names {
+  py::object missing;
+  py::object plain_json;
+  py::object dumps;
+  py::object loads;
+  py::object datetime;
+  py::object epoch;
+  py::object microsecond;
+};
+
+const Names& names() {
+  PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<Names> storage;
+  return storage
+      .call_once_and_store_result([] {
+        const py::module_ schema = py::module_::import("anear._schema");
+        const py::module_ json = py::module_::import("json");
+        const py::module_ datetime = py::module_::import("datetime");
+        return Names{.missing = schema.attr("MISSING"),
+                     .plain_json = schema.attr("plain_json"),
+                     .dumps = json.attr("dumps"),
+                     .loads = json.attr("loads"),
+                     .datetime = datetime.attr("datetime"),
+                     .epoch = datetime.attr("datetime")(
+                         1970, 1, 1, py::arg("tzinfo") = datetime.attr("timezone").attr("utc")),
+                     .microsecond = datetime.attr("timedelta")(py::arg("microseconds") = 1)};
+      })
+      .get_stored();
+}
+
 Timestamp as_timestamp(const py::handle& moment) {
-  if (moment.attr("tzinfo").is_none()) {
+  if (moment.attr("utcoffset")().is_none()) {
     raise_invalid("datetime " + std::string(py::str(moment)) +
                   " has no time zone: use an aware one, such as datetime.now(timezone.utc)");
   }
-  const py::module_ datetime = py::module_::import("datetime");
-  const py::object utc = datetime.attr("timezone").attr("utc");
-  const py::object epoch = datetime.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = utc);
-  const py::object since = moment.attr("__sub__")(epoch);
+  const py::object since = moment.attr("__sub__")(names().epoch);
   return Timestamp{(since.attr("days").cast<std::int64_t>() * 86'400 +
                     since.attr("seconds").cast<std::int64_t>()) *
                        1'000'000 +
@@ -52,18 +77,15 @@ Timestamp as_timestamp(const py::handle& moment) {
 }
 
 py::object to_datetime(Timestamp moment) {
-  const py::module_ datetime = py::module_::import("datetime");
-  const py::object utc = datetime.attr("timezone").attr("utc");
-  const py::object epoch = datetime.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = utc);
-  return epoch + datetime.attr("timedelta")(py::arg("microseconds") = moment.micros);
+  return names().epoch + names().microsecond * py::int_(moment.micros);
 }
 
 Json as_json(const py::handle& object) {
-  const py::module_ json = py::module_::import("json");
   try {
-    return Json{
-        json.attr("dumps")(object, py::arg("allow_nan") = false, py::arg("ensure_ascii") = false)
-            .cast<std::string>()};
+    return Json{names()
+                    .dumps(object, py::arg("allow_nan") = false, py::arg("ensure_ascii") = false,
+                           py::arg("default") = names().plain_json)
+                    .cast<std::string>()};
   } catch (py::error_already_set& failure) {
     const std::string reason = py::str(failure.value());
     raise_invalid("a value cannot be written as JSON: " + reason);
@@ -88,26 +110,45 @@ std::vector<T> as_list(const py::handle& object, FieldType entry) {
   return list;
 }
 
+/// What a list whose field declares no type for it becomes: the list type that fits all entries,
+/// JSON when none does. An empty list is a string list.
 FieldType list_type_of(const py::handle& object) {
-  bool fractional = false;
-  FieldType type = FieldType::kStringList;
+  FieldType type = FieldType::kAny;
   for (const py::handle each : object) {
-    const Value value = as_value(each, FieldType::kAny);
-    if (std::holds_alternative<bool>(value)) return FieldType::kBoolList;
-    if (std::holds_alternative<Timestamp>(value)) return FieldType::kTimestampList;
-    if (std::holds_alternative<std::string>(value)) return FieldType::kStringList;
-    if (std::holds_alternative<double>(value))
-      fractional = true;
-    else if (!std::holds_alternative<std::int64_t>(value))
+    const FieldType entry = type_of(as_value(each, FieldType::kAny));
+    const bool numbers = (type == FieldType::kInt64 && entry == FieldType::kFloat64) ||
+                         (type == FieldType::kFloat64 && entry == FieldType::kInt64);
+    if (numbers)
+      type = FieldType::kFloat64;
+    else if (entry == FieldType::kAny || (type != FieldType::kAny && type != entry))
       return FieldType::kJson;
-    type = fractional ? FieldType::kFloat64List : FieldType::kInt64List;
+    else
+      type = entry;
   }
-  return type;
+  switch (type) {
+    case FieldType::kBool:
+      return FieldType::kBoolList;
+    case FieldType::kInt64:
+      return FieldType::kInt64List;
+    case FieldType::kFloat64:
+      return FieldType::kFloat64List;
+    case FieldType::kTimestamp:
+      return FieldType::kTimestampList;
+    case FieldType::kAny:
+    case FieldType::kString:
+      return FieldType::kStringList;
+    default:
+      return FieldType::kJson;
+  }
+}
+
+bool is_list_type(FieldType type) {
+  return type >= FieldType::kBoolList && type <= FieldType::kTimestampList;
 }
 
 Value as_list_value(const py::handle& object, FieldType type) {
-  if (type == FieldType::kAny) type = list_type_of(object);
-  switch (type) {
+  // A list for a field of another type keeps its own one: the store then says what it expected.
+  switch (is_list_type(type) ? type : list_type_of(object)) {
     case FieldType::kBoolList:
       return as_list<bool>(object, FieldType::kBool);
     case FieldType::kInt64List:
@@ -125,11 +166,22 @@ Value as_list_value(const py::handle& object, FieldType type) {
 
 /// numpy scalars become Python numbers; 0-d arrays too.
 py::object plain(const py::handle& object) {
-  if (py::hasattr(object, "item") && py::hasattr(object, "dtype") &&
-      (!py::hasattr(object, "ndim") || object.attr("ndim").cast<int>() == 0)) {
-    return object.attr("item")();
+  if (!py::hasattr(object, "item") || !py::hasattr(object, "dtype"))
+    return py::reinterpret_borrow<py::object>(object);
+  const auto kind = object.attr("dtype").attr("kind").cast<std::string>();
+  if (kind == "M" || kind == "m") {
+    raise_invalid(
+        "numpy's datetime64 has no time zone: use aware datetimes, such as "
+        "datetime.now(timezone.utc)");
   }
-  return py::reinterpret_borrow<py::object>(object);
+  if (py::hasattr(object, "ndim") && object.attr("ndim").cast<int>() != 0)
+    return py::reinterpret_borrow<py::object>(object);
+  return object.attr("item")();
+}
+
+bool is_list(const py::object& object) {
+  return py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object) ||
+         py::isinstance<py::anyset>(object) || py::isinstance<py::array>(object);
 }
 
 }  // namespace
@@ -145,7 +197,7 @@ Texts as_texts(const py::handle& object, const char* what, bool bytes_too) {
   for (const py::handle each : object) {
     py::object owner = py::reinterpret_borrow<py::object>(each);
     if (py::isinstance<py::str>(each)) {
-      texts.views.push_back(utf8_of(each));
+      texts.views.push_back(utf8_of(each, static_cast<std::int64_t>(texts.views.size())));
     } else if (bytes_too && py::isinstance<py::bytes>(each)) {
       char* bytes = nullptr;
       Py_ssize_t size = 0;
@@ -165,23 +217,21 @@ Texts as_texts(const py::handle& object, const char* what, bool bytes_too) {
   return texts;
 }
 
-py::object missing() { return py::module_::import("anear._schema").attr("MISSING"); }
+py::object missing() { return names().missing; }
 
 Value as_value(const py::handle& given, FieldType type) {
+  if (given.is_none()) return Null{};
+  if (given.is(names().missing)) return Missing{};
+  if (type == FieldType::kJson) return as_json(given);
+  if (PyUnicode_CheckExact(given.ptr()) != 0) return std::string(utf8_of(given));
   const py::object object = plain(given);
-  if (object.is_none()) return Null{};
-  if (object.is(missing())) return Missing{};
-  if (type == FieldType::kJson) return as_json(object);
   if (PyBool_Check(object.ptr()) != 0) return object.cast<bool>();
   if (PyLong_Check(object.ptr()) != 0) return as_int64(object);
   if (PyFloat_Check(object.ptr()) != 0) return PyFloat_AS_DOUBLE(object.ptr());
   if (py::isinstance<py::str>(object)) return std::string(utf8_of(object));
-  if (is_instance(object, "datetime", "datetime")) return as_timestamp(object);
+  if (py::isinstance(object, names().datetime)) return as_timestamp(object);
   if (py::isinstance<py::dict>(object)) return as_json(object);
-  if (py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object) ||
-      py::isinstance<py::set>(object) || py::isinstance<py::array>(object)) {
-    return as_list_value(object, type);
-  }
+  if (is_list(object)) return as_list_value(object, type);
   raise_invalid("a value of type " + type_name(object) +
                 " cannot be stored; use bool, int, float, str, an aware datetime, a list of these, "
                 "a dict or None");
@@ -196,9 +246,7 @@ py::object to_python(const Value& value) {
     py::object operator()(double number) const { return py::float_(number); }
     py::object operator()(const std::string& text) const { return py::str(text); }
     py::object operator()(Timestamp moment) const { return to_datetime(moment); }
-    py::object operator()(const Json& json) const {
-      return py::module_::import("json").attr("loads")(py::str(json.text));
-    }
+    py::object operator()(const Json& json) const { return names().loads(py::str(json.text)); }
     py::object operator()(const std::vector<Timestamp>& moments) const {
       py::list list;
       for (const Timestamp moment : moments) list.append(to_datetime(moment));
@@ -222,19 +270,23 @@ py::dict to_python(const Fields& fields) {
   return dict;
 }
 
-std::vector<Value> as_column(const py::handle& values, FieldType type) {
+std::vector<Value> as_column(const py::handle& values, const FieldSchema& field) {
+  const std::string what = "field '" + field.name + "'";
   if (py::isinstance<py::str>(values) || py::isinstance<py::bytes>(values) ||
       py::isinstance<py::dict>(values) || !py::isinstance<py::iterable>(values)) {
-    raise_invalid("a field takes a list with one value a key, got " + type_name(values));
+    raise_invalid(what + ": expected a list with one value a key, got " + type_name(values));
   }
   std::vector<Value> column;
   std::int64_t record = 0;
   for (const py::handle each : values) {
     try {
-      column.push_back(as_value(each, type));
+      column.push_back(as_value(each, field.type));
     } catch (py::error_already_set& failure) {
-      if (py::hasattr(failure.value(), "record")) failure.value().attr("record") = record;
-      throw;
+      if (!py::hasattr(failure.value(), "subcode")) throw;
+      const std::string why = py::str(failure.value());
+      raise(invalid_argument(what + " of record " + std::to_string(record) + ": " + why,
+                             Subcode::kWrongType)
+                .at_record(record));
     }
     ++record;
   }
@@ -265,15 +317,18 @@ FilterText as_filter(const py::object& text, const py::object& parameters) {
   return filter;
 }
 
-void set_fields(Parts& parts, const py::object& fields) {
+Parts as_parts(const py::object& fields, bool payload, bool vectors) {
+  Parts parts;
+  parts.payload = payload;
+  parts.vectors = vectors;
   if (fields.is_none() || PyBool_Check(fields.ptr()) != 0) {
     parts.fields = !fields.is_none() && fields.cast<bool>();
-    return;
+    return parts;
   }
-  parts.fields = true;
   for (const std::string_view name : as_texts(fields, "fields").views)
     parts.field_names.emplace_back(name);
-  if (parts.field_names.empty()) parts.fields = false;
+  parts.fields = !parts.field_names.empty();
+  return parts;
 }
 
 }  // namespace anear::python

@@ -1,8 +1,8 @@
 // Values of fields and lists of keys, from and to Python.
 //
 //   None → null · anear.MISSING → missing · bool · int → int64 · float → float64 · str → string ·
-//   datetime (aware) → timestamp list, tuple → the list type that the schema or the first entry
-//   says · dict → json
+//   datetime (aware) → timestamp · list, tuple, set, array → the list type that the schema says or
+//   that fits all entries, else json · dict → json
 //
 // All functions need the GIL.
 #pragma once
@@ -36,15 +36,15 @@ Value as_value(const py::handle& object, FieldType type);
 py::object to_python(const Value& value);
 py::dict to_python(const Fields& fields);
 
-/// A list of values for `count` keys.
-std::vector<Value> as_column(const py::handle& values, FieldType type);
+/// The values of `field`, one a key. Errors name the field and the record.
+std::vector<Value> as_column(const py::handle& values, const FieldSchema& field);
 
 FieldType type_of(const CollectionSchema& schema, std::string_view field);
 
 /// The parameters of a filter from a dict or None.
 FilterText as_filter(const py::object& text, const py::object& parameters);
 
-/// fields=True | False | ["name", …].
-void set_fields(Parts& parts, const py::object& fields);
+/// `fields`: True | False | None (none) | ["name", …].
+Parts as_parts(const py::object& fields, bool payload, bool vectors);
 
 }  // namespace anear::python

@@ -1,0 +1,315 @@
+"""A collection: records under keys, found by vectors and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union, overload
+
+import numpy as np
+
+from . import _core
+from ._checks import number, text, whole
+from ._core import BatchHits, Hits, Record
+from ._errors import InvalidArgumentError
+from ._schema import Schema, schema_of
+
+if TYPE_CHECKING:
+    from ._store import Store
+
+Rows = Any
+"""A matrix with one row a key (numpy float32 or float16: read in place; anything else numpy can make numbers of: converted to
+float32 once), or a list of rows in which None leaves a record without a vector."""
+
+Payload = Union[str, bytes, None]
+Chosen = Union[bool, Iterable[str]]
+"""True: all fields. False: none. Or their names."""
+
+
+class Collection:
+    """Records under keys. Made by Store.create_collection() and Store.collection().
+
+    Any thread may call anything at any time; calls release the GIL.
+    """
+
+    __slots__ = ("_core", "_store", "__weakref__")
+
+    def __init__(self, store: Store, core: _core.Collection) -> None:
+        self._store = store  # A store is closed when nothing refers to it any more.
+        self._core = core
+
+    def __repr__(self) -> str:
+        try:
+            return f"<anear.Collection {self.name!r}: {len(self)} records>"
+        except Exception:
+            return f"<anear.Collection {self.name!r}, not readable>"
+
+    def __len__(self) -> int:
+        return self._core.count(None, None)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._core.get((key,), _NOTHING)[0] is not None
+
+    @property
+    def name(self) -> str:
+        return self._core.name()
+
+    @property
+    def store(self) -> Store:
+        """The store it belongs to."""
+        return self._store
+
+    @property
+    def schema(self) -> Schema:
+        """What it was created with.
+
+        docs.schema.vectors["embedding"].dimension
+        """
+        return schema_of(*self._core.describe())
+
+    def upsert(
+        self,
+        keys: str | Iterable[str],
+        vectors: Rows | Mapping[str, Rows] = None,
+        fields: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        payloads: Payload | Iterable[Payload] = None,
+        *,
+        expected: int | Sequence[int] | None = None,
+    ) -> int:
+        """Writes whole records: new keys are added, existing ones replaced with all they had.
+
+        All or nothing: one bad record refuses the batch, and the exception's `record` says which. Returns the sequence of
+        the commit; every search that starts afterwards sees it.
+
+            docs.upsert(
+                ["vim", "nano"],
+                vectors={"embedding": matrix},           # or the matrix alone, if there is one named vector
+                fields={"section": ["editors", "editors"], "installed_size": [3_600, None]},
+                payloads=["Vi IMproved", b"\\x00 bytes"],
+            )
+            docs.upsert("ed", vector, fields={"section": "editors"})     # one record
+
+        `fields`: a dict of lists, one value a key, or a list of dicts. Values: bool, int, float, str, aware datetimes, lists
+        of one of these; dicts become JSON; None is null; anear.MISSING leaves the field out. `expected`: the sequence that
+        each record was read at (0: it must not exist); ConflictError if another one is there.
+        """
+        return self._core.upsert(*_batch(keys, vectors, fields, payloads, expected))
+
+    def update(
+        self,
+        keys: str | Iterable[str],
+        vectors: Rows | Mapping[str, Rows] = None,
+        fields: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        payloads: Payload | Iterable[Payload] = None,
+        *,
+        expected: int | Sequence[int] | None = None,
+    ) -> int:
+        """Merges into records that exist: what is given is replaced, the rest stays. Arguments as in upsert().
+
+        None writes null, anear.MISSING leaves a field as it is. NotFoundError names the first key that is not there; nothing
+        is changed then.
+
+            docs.update(["vim"], fields={"installed_size": [3_700]})
+            docs.update("vim", fields={"section": "editors"})
+        """
+        return self._core.update(*_batch(keys, vectors, fields, payloads, expected))
+
+    def delete(
+        self,
+        keys: str | Iterable[str] | None = None,
+        *,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Deletes by key (keys that are not there are no error) or by filter. Returns how many records were deleted.
+
+        docs.delete(["vim", "nano"])
+        docs.delete(filter="expires_at < $now", params={"now": datetime.now(timezone.utc)})
+        """
+        return self._core.delete([keys] if isinstance(keys, str) else keys, filter, _dict(params))
+
+    # A string is an iterable of strings too; the first signature is the one that counts for it.
+    @overload
+    def get(  # type: ignore[overload-overlap]
+        self, keys: str, *, fields: Chosen = True, with_payload: bool = True, with_vectors: bool = False
+    ) -> Record | None: ...
+    @overload
+    def get(
+        self, keys: Iterable[str], *, fields: Chosen = True, with_payload: bool = True, with_vectors: bool = False
+    ) -> list[Record | None]: ...
+    def get(
+        self, keys: str | Iterable[str], *, fields: Chosen = True, with_payload: bool = True, with_vectors: bool = False
+    ) -> Record | list[Record | None] | None:
+        """The records of `keys` in their order, None where there is none; of one key, that record or None.
+
+        docs.get("vim").fields["section"]
+        docs.get(["vim", "nano"], with_vectors=True)
+        """
+        parts = _core.Parts(fields, with_payload, with_vectors)
+        if isinstance(keys, str):
+            return self._core.get((keys,), parts)[0]
+        return self._core.get(keys, parts)
+
+    def scan(
+        self,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        fields: Chosen = True,
+        with_payload: bool = True,
+        with_vectors: bool = False,
+        page: int = 1000,
+    ) -> Iterator[Record]:
+        """All records (that match) in ascending order of key, read `page` at a time; each page shows the newest state.
+
+        for record in docs.scan(filter="section = $s", params={"s": "editors"}): print(record.key)
+        """
+        parts = _core.Parts(fields, with_payload, with_vectors)
+        return self._pages(filter, _dict(params), parts, max(1, whole(page, "page")))
+
+    def _pages(self, filter: str | None, params: dict[str, Any] | None, parts: _core.Parts, page: int) -> Iterator[Record]:
+        after = ""
+        while True:
+            records = self._core.scan_page(filter, params, after, page, parts)
+            yield from records
+            if len(records) < page:
+                return
+            after = records[-1].key
+
+    def count(self, filter: str | None = None, params: Mapping[str, Any] | None = None) -> int:
+        """How many records there are, or match.
+
+        docs.count("installed_size between 100 and 400")
+        """
+        return self._core.count(filter, _dict(params))
+
+    def search(
+        self,
+        query: Any = None,
+        k: int = 10,
+        *,
+        key: str | None = None,
+        vector: str = "",
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        recall: float = 0.95,
+        effort: int = 0,
+        fields: Chosen = True,
+        with_payload: bool = True,
+        with_vectors: bool = False,
+        explain: bool = False,
+    ) -> Hits:
+        """The `k` records (that match `filter`) nearest to a vector, nearest first; fewer only when fewer match.
+
+            for hit in docs.search(query, k=10, filter="section = $s and installed_size < 400", params={"s": "python"}):
+                print(hit.key, hit.distance, hit.fields)
+            docs.search(key="vim", k=10)            # more like this record, which itself is not returned
+
+        `recall`: the share of the true nearest that is to be found, also under filters; 1 is exact. `effort` overrides it
+        (ef of a graph, probes of lists). `vector`: which named vector, when there are several. `explain`: `hits.explain`
+        then says how the answer was made.
+        """
+        if (query is None) == (key is None):
+            raise InvalidArgumentError("search: pass either a query vector or key=")
+        if isinstance(query, (str, bytes)):
+            raise InvalidArgumentError(
+                f"query: expected a vector of numbers, got {query!r}; for what is near to a record use key=", subcode=4
+            )
+        return self._core.search(
+            query,
+            whole(k, "k"),
+            None if key is None else text(key, "key"),
+            text(vector, "vector"),
+            filter,
+            _dict(params),
+            (number(recall, "recall"), whole(effort, "effort")),
+            _core.Parts(fields, with_payload, with_vectors),
+            explain,
+        )
+
+    def search_batch(
+        self,
+        queries: Rows,
+        k: int = 10,
+        *,
+        threads: int = 1,
+        vector: str = "",
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        recall: float = 0.95,
+        effort: int = 0,
+    ) -> BatchHits:
+        """search() for each row of a matrix, all of one state of the collection; keys and distances only.
+
+            many = docs.search_batch(queries, k=10, threads=2)
+            many.keys[0], many.distances[0]         # one row a query
+
+        `threads` 0: all of the machine.
+        """
+        return self._core.search_batch(
+            queries,
+            whole(k, "k"),
+            whole(threads, "threads"),
+            text(vector, "vector"),
+            filter,
+            _dict(params),
+            (number(recall, "recall"), whole(effort, "effort")),
+        )
+
+    def flush(self) -> None:
+        """Returns when all that was written is in the index, an image of it is on disk and everything is synced."""
+        self._core.flush()
+
+    def stats(self) -> dict[str, Any]:
+        """What it knows of itself: records, tail_records (written, not yet in the index: scanned), memory_bytes,
+        image_bytes, stalls (writes that waited for the indexer), degraded and its reason, sequences.
+
+        docs.stats()["tail_records"]
+        """
+        return self._core.stats()
+
+
+_NOTHING = _core.Parts(False, False, False)
+
+
+def _dict(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(params) if isinstance(params, Mapping) else params
+
+
+def _batch(keys: Any, vectors: Any, fields: Any, payloads: Any, expected: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """The arguments of a write as lists, one entry a key; a key alone is a batch of one."""
+    if not isinstance(keys, str):
+        if isinstance(vectors, Mapping) and not isinstance(vectors, dict):
+            vectors = dict(vectors)
+        if isinstance(fields, Mapping) and not isinstance(fields, dict):
+            fields = dict(fields)
+        return keys, vectors, fields, payloads, _sequences(expected)
+    if isinstance(vectors, Mapping):
+        vectors = {name: _one_row(row) for name, row in vectors.items()}
+    elif vectors is not None:
+        vectors = _one_row(vectors)
+    if fields is not None and not isinstance(fields, Mapping):
+        raise InvalidArgumentError(
+            f"fields: expected a dict of values for one key, got {type(fields).__name__}", subcode=4
+        )
+    return (
+        [keys],
+        vectors,
+        None if fields is None else [dict(fields)],
+        None if payloads is None else [payloads],
+        _sequences(None if expected is None else [expected]),
+    )
+
+
+def _one_row(row: Any) -> Any:
+    """A vector as a matrix of one row; the memory stays where it is."""
+    if row is None:
+        return [None]
+    if isinstance(row, np.ndarray):
+        return row[np.newaxis] if row.ndim == 1 else row
+    return row
+
+
+def _sequences(expected: Any) -> list[int] | None:
+    if expected is None:
+        return None
+    return [whole(sequence, "expected", 2**64 - 1) for sequence in expected]
