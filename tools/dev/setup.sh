@@ -21,6 +21,14 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# configure PRESET [OPTION...]: with the Python module; what CMake says is shown only if it fails.
+configure() {
+  local preset=$1 log="$root/build/configure-$1.log"
+  shift
+  cmake --preset "$preset" -DANEAR_BUILD_PYTHON=ON -DPython_EXECUTABLE="$root/build/venv/bin/python" "$@" >"$log" 2>&1 ||
+    { cat "$log" >&2; return 1; }
+}
+
 # make_venv: build/venv with the pinned tools of tools/dev/requirements.txt.
 make_venv() {
   local venv="$root/build/venv" wanted="$root/tools/dev/requirements.txt"
