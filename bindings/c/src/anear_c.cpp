@@ -1,0 +1,125 @@
+// The library and stores: handles in, codes out. No logic stands here.
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "anear.h"
+#include "anear/collection/store.hpp"
+#include "anear/simd/isa.hpp"
+#include "anear/version.hpp"
+#include "guard.hpp"
+#include "handles.hpp"
+#include "inputs.hpp"
+#include "sized.hpp"
+
+#define ANEAR_TEXT_OF(number) ANEAR_QUOTE(number)
+#define ANEAR_QUOTE(number) #number
+
+using anear::Status;
+using namespace anear::c;  // NOLINT(google-build-using-namespace): its own half.
+
+static_assert(ANEAR_INTERNAL == static_cast<int>(anear::ErrorCode::kInternal));
+static_assert(ANEAR_CANCELLED == static_cast<int>(anear::ErrorCode::kCancelled));
+static_assert(ANEAR_CLOSED == static_cast<int>(anear::ErrorCode::kClosed));
+static_assert(ANEAR_SUB_PAYLOAD_TOO_LARGE == static_cast<int>(anear::Subcode::kPayloadTooLarge));
+static_assert(ANEAR_SUB_FILTER_SYNTAX == static_cast<int>(anear::Subcode::kFilterSyntax));
+
+const char* anear_version(void) {
+  return ANEAR_TEXT_OF(ANEAR_VERSION_MAJOR) "." ANEAR_TEXT_OF(
+      ANEAR_VERSION_MINOR) "." ANEAR_TEXT_OF(ANEAR_VERSION_PATCH);
+}
+
+int32_t anear_abi_version(void) { return ANEAR_ABI_VERSION; }
+
+const char* anear_code_name(int32_t code) {
+  return anear::name_of(static_cast<anear::ErrorCode>(code));
+}
+
+const char* anear_isa(void) { return anear::name_of(anear::isa()); }
+
+int32_t anear_store_open(const char* path, const anear_store_options* options, anear_store** store,
+                         anear_error* error) {
+  reset(store);
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{path, "path"}, {store, "store"}}); !status) return status;
+    const auto converted = store_options_of(options);
+    if (!converted) return converted.error();
+    auto opened = anear::Store::open(path, *converted);
+    if (!opened) return std::move(opened).error();
+    *store = new anear_store{std::move(*opened)};
+    return {};
+  });
+}
+
+int32_t anear_store_close(anear_store* store, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}}); !status) return status;
+    return store->store.close();
+  });
+}
+
+void anear_store_free(anear_store* store) { delete store; }
+
+int32_t anear_store_collections(const anear_store* store, char* names, size_t* names_size,
+                                anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}, {names_size, "names_size"}}); !status)
+      return status;
+    if (names == nullptr && *names_size != 0) return null_argument("names");
+    // collections() itself cannot fail; a look-up tells whether the store is open.
+    const auto probe = store->store.collection("");
+    if (!probe && (probe.error().code == anear::ErrorCode::kClosed ||
+                   probe.error().code == anear::ErrorCode::kForked)) {
+      return probe.error();
+    }
+    std::string all;
+    for (const std::string& name : store->store.collections()) all.append(name).push_back('\0');
+    const std::size_t room = *names_size;
+    *names_size = all.size();
+    if (all.size() > room) {
+      return anear::Error{anear::ErrorCode::kLimitExceeded,
+                          "the names need " + std::to_string(all.size()) + " bytes, there are " +
+                              std::to_string(room)};
+    }
+    if (!all.empty()) std::memcpy(names, all.data(), all.size());
+    return {};
+  });
+}
+
+int32_t anear_store_flush(anear_store* store, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}}); !status) return status;
+    return store->store.flush();
+  });
+}
+
+int32_t anear_store_verify(const anear_store* store, anear_verification* verification,
+                           anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}}); !status) return status;
+    if (verification != nullptr) {
+      if (const auto size = checked_size(verification, "anear_verification"); !size)
+        return size.error();
+    }
+    const auto report = store->store.verify();
+    if (!report) return report.error();
+    if (verification == nullptr) return {};
+    return write_sized(anear_verification{sizeof(anear_verification), 0, report->collections,
+                                          report->records, report->rows, report->images},
+                       verification, "anear_verification");
+  });
+}
+
+int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,
+                             anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}, {recovery, "recovery"}}); !status)
+      return status;
+    const anear::RecoveryReport& report = store->store.recovery();
+    return write_sized(
+        anear_recovery{sizeof(anear_recovery), report.clean ? 1 : 0, report.recovered_sequence,
+                       report.marked_sequence, report.tail_records},
+        recovery, "anear_recovery");
+  });
+}
