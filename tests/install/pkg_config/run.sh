@@ -16,5 +16,11 @@ for source in "$here/consumer.c" "$here"/../../../docs/examples/*.c; do
   "$compiler" -std=c99 -Wall -Wextra -Wpedantic -Werror "$source" -o "$name" "${flags[@]}"
   echo "== $name"
   mkdir "run-$name"
-  (cd "run-$name" && "../$name")
+  # The one that is two processes.
+  steps=("")
+  if [ "$name" = agent_memory ]; then steps=("write store" "recall store"); fi
+  for step in "${steps[@]}"; do
+    # shellcheck disable=SC2086 # a step is words
+    (cd "run-$name" && "../$name" $step)
+  done
 done
