@@ -50,6 +50,7 @@ class LiveRows {
   }
   LiveRows(const LiveRows&) = delete;
   LiveRows& operator=(const LiveRows&) = delete;
+  ~LiveRows() = default;
   MatrixView matrix() const noexcept { return matrix_; }
   std::span<const Slot> slots() const noexcept { return slots_; }
 

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -44,7 +45,7 @@ class Indexer {
   Status flush(CollectionState& collection);
 
  private:
-  enum class Images { kWhenDue, kNow };
+  enum class Images : std::uint8_t { kWhenDue, kNow };
 
   void run();
   void sync_regularly();

@@ -60,7 +60,7 @@ class Opening {
   Status read_slots() {
     const storage::ManifestImage* image = image_of(kSlotsImage);
     if (image != nullptr) {
-      const Status opened = open_slots_image(collection_, version_, *image);
+      Status opened = open_slots_image(collection_, version_, *image);
       if (opened) return replay_changes(image->sequence);
       if (opened.error().code == ErrorCode::kIo) return opened;
       degrade(opened.error().message);

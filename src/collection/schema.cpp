@@ -208,7 +208,7 @@ Result<CollectionSchema> schema_of(const storage::CollectionManifest& manifest) 
   for (const storage::ManifestVector& from : manifest.vectors) {
     auto index = index_of(from);
     if (!index) return std::move(index).error();
-    VectorSchema vector{from.name, from.dimension, from.metric, from.kind, std::move(*index)};
+    VectorSchema vector{from.name, from.dimension, from.metric, from.kind, *index};
     vector.index = settled(vector);
     schema.vectors.push_back(std::move(vector));
   }

@@ -1,13 +1,11 @@
 // Opening, creating and closing a store, and its list of collections.
 #include "anear/collection/store.hpp"
 
-#include <algorithm>
 #include <map>
+#include <new>
 #include <utility>
 
 #include "collection/commit_queue.hpp"
-#include "collection/field_container.hpp"
-#include "collection/images.hpp"
 #include "collection/indexer.hpp"
 #include "collection/recovery.hpp"
 #include "collection/schema.hpp"
@@ -249,7 +247,7 @@ Store::~Store() {
   if (impl_->runtime->process.in_forked_child()) {
     // The threads of the parent are not here, and its locks may be held for ever: leave all as it
     // is. The memory goes with the process.
-    (void)new std::shared_ptr<Impl>(std::move(impl_));
+    (void)new (std::nothrow) std::shared_ptr<Impl>(std::move(impl_));
     return;
   }
   (void)impl_->close();  // Who wants to know calls close().

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "collection/commit_queue.hpp"
-#include "collection/indexer.hpp"
+#include "collection/commit_queue.hpp"  // IWYU pragma: keep (~StoreRuntime needs it whole)
+#include "collection/indexer.hpp"       // IWYU pragma: keep (~StoreRuntime needs it whole)
 #include "collection/schema.hpp"
 
 namespace anear {

@@ -1,8 +1,5 @@
 #include "collection/tail.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "anear/core/assert.hpp"
 
 namespace anear {

@@ -100,9 +100,8 @@ std::string encode_manifest(const CollectionManifest& manifest) {
   std::vector<flatbuffers::Offset<fb::ImageInfo>> images;
   images.reserve(manifest.images.size());
   for (const ManifestImage& image : manifest.images) {
-    images.push_back(
-        fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence, image.vector,
-                                  image.next_slot));
+    images.push_back(fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence,
+                                               image.vector, image.next_slot));
   }
   const auto collection =
       fb::CreateCollectionDirect(builder, manifest.number, manifest.name.c_str(), manifest.created,

@@ -283,10 +283,10 @@ std::vector<Value> as_column(const py::handle& values, const FieldSchema& field)
       column.push_back(as_value(each, field.type));
     } catch (py::error_already_set& failure) {
       if (!py::hasattr(failure.value(), "subcode")) throw;
-      const std::string why = py::str(failure.value());
-      raise(invalid_argument(what + " of record " + std::to_string(record) + ": " + why,
-                             Subcode::kWrongType)
-                .at_record(record));
+      std::string message = what;
+      message.append(" of record ").append(std::to_string(record)).append(": ");
+      message.append(std::string(py::str(failure.value())));
+      raise(invalid_argument(std::move(message), Subcode::kWrongType).at_record(record));
     }
     ++record;
   }

@@ -44,7 +44,8 @@ class Batch {
     batch.payloads = payload_views_;
     return *this;
   }
-  operator const RecordBatch&() const { return batch; }  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): written where a batch is wanted.
+  operator const RecordBatch&() const { return batch; }
 
   RecordBatch batch;
 
