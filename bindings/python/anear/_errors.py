@@ -30,82 +30,122 @@ class Error(Exception):
 
 
 class InvalidArgumentError(Error, ValueError):
+    """An argument cannot be used: a wrong shape, type, name or number. Nothing was changed."""
+
     code, name = 1, "invalid_argument"
 
 
 class NotFoundError(Error, LookupError):
+    """There is no such store, collection, record or file."""
+
     code, name = 2, "not_found"
 
 
 class AlreadyExistsError(Error):
+    """The name is taken."""
+
     code, name = 3, "already_exists"
 
 
 class ConflictError(Error):
+    """A record is not at the sequence that `expected` said."""
+
     code, name = 4, "conflict"
 
 
 class FilterError(Error, ValueError):
+    """A filter does not parse or does not fit the schema; `position` is the byte where."""
+
     code, name = 5, "filter_invalid"
 
 
 class LimitExceededError(Error):
+    """A stated limit would be passed; the message names it."""
+
     code, name = 6, "limit_exceeded"
 
 
 class LockedError(Error):
+    """Another process holds the store for writing; the message has its pid."""
+
     code, name = 7, "locked"
 
 
 class ReadOnlyError(Error):
+    """The store was opened read-only, or turned so after a failed sync."""
+
     code, name = 8, "read_only"
 
 
 class ClosedError(Error):
+    """The store was closed before the call."""
+
     code, name = 9, "closed"
 
 
 class ForkedError(Error):
+    """The store was opened before a fork and is used in the child."""
+
     code, name = 10, "forked"
 
 
 class IoError(Error, OSError):
+    """The file system reported a failure."""
+
     code, name = 11, "io"
 
 
 class NoSpaceError(Error, OSError):
+    """The disk is full."""
+
     code, name = 12, "no_space"
 
 
 class CorruptionError(Error):
+    """Bytes on disk are damaged; the message says where."""
+
     code, name = 13, "corruption"
 
 
 class UnsupportedFormatError(Error):
+    """Not a store or file of anear, or one of a newer format. Nothing was touched."""
+
     code, name = 14, "unsupported_format"
 
 
 class LostWritesError(Error):
+    """Less was recovered than had been acknowledged; the message names the range."""
+
     code, name = 15, "lost_writes"
 
 
 class OutcomeUnknownError(Error):
+    """A write may or may not survive: its sync failed. Open the store again and read."""
+
     code, name = 16, "outcome_unknown"
 
 
 class SnapshotExpiredError(Error):
+    """A view was held for too long."""
+
     code, name = 17, "snapshot_expired"
 
 
 class CancelledError(Error):
+    """The caller asked to stop."""
+
     code, name = 18, "cancelled"
 
 
 class OutOfMemoryError(Error, MemoryError):
+    """An allocation failed; nothing was changed."""
+
     code, name = 19, "out_of_memory"
 
 
 class InternalError(Error):
+    """A defect of anear. Please report it."""
+
     code, name = 20, "internal"
 
 
