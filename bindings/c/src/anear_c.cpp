@@ -1,8 +1,7 @@
 // The library and stores: handles in, codes out. No logic stands here.
-#include <cstring>
-#include <memory>
+#include <algorithm>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "anear.h"
 #include "anear/collection/store.hpp"
@@ -82,7 +81,7 @@ int32_t anear_store_collections(const anear_store* store, char* names, size_t* n
                           "the names need " + std::to_string(all.size()) + " bytes, there are " +
                               std::to_string(room)};
     }
-    if (!all.empty()) std::memcpy(names, all.data(), all.size());
+    std::copy(all.begin(), all.end(), names);
     return {};
   });
 }

@@ -29,6 +29,7 @@ class RecordViews {
 
  private:
   anear_value view_of(const Value& value);
+  anear_list list_of(const Value& value);
 
   std::vector<anear_record> records_;
   std::deque<std::vector<anear_field>> fields_;
@@ -45,6 +46,7 @@ class SchemaView {
   explicit SchemaView(const CollectionSchema& schema);
   SchemaView(const SchemaView&) = delete;  // The structs point at each other.
   SchemaView& operator=(const SchemaView&) = delete;
+  ~SchemaView() = default;
   const anear_schema* get() const noexcept { return &schema_; }
 
  private:

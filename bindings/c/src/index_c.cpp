@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstdio>
 #include <limits>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -100,24 +99,23 @@ Result<BuildOptions> build_of(const anear_build* build, Progress& progress) {
 class WantedBits {
  public:
   explicit WantedBits(std::span<const std::uint64_t> words) {
-    std::size_t count = 0;
-    for (const std::uint64_t word : words) count += static_cast<std::size_t>(std::popcount(word));
+    for (const std::uint64_t word : words) count_ += static_cast<std::size_t>(std::popcount(word));
     const std::size_t whole = words.size() / Wanted::kChunkWords;
     for (std::size_t i = 0; i < whole; ++i)
       chunks_.push_back(words.data() + i * Wanted::kChunkWords);
     const auto rest = words.subspan(whole * Wanted::kChunkWords);
     std::copy(rest.begin(), rest.end(), last_.begin());
     if (!rest.empty()) chunks_.push_back(last_.data());
-    wanted_.emplace(chunks_, count);
   }
   WantedBits(const WantedBits&) = delete;
   WantedBits& operator=(const WantedBits&) = delete;
-  const Wanted* get() const noexcept { return &*wanted_; }
+  ~WantedBits() = default;
+  Wanted wanted() const noexcept { return {chunks_, count_}; }
 
  private:
   std::array<std::uint64_t, Wanted::kChunkWords> last_{};
   std::vector<const std::uint64_t*> chunks_;
-  std::optional<Wanted> wanted_;
+  std::size_t count_ = 0;
 };
 
 Result<SearchOptions> search_options_of(const anear_index_query& query) {
@@ -266,8 +264,12 @@ int32_t anear_index_search(const anear_index* index, const anear_index_query* qu
     if (!words) return words.error();
     auto options = search_options_of(*given);
     if (!options) return options.error();
-    std::optional<WantedBits> wanted;
-    if (given->wanted != nullptr) options->wanted = wanted.emplace(*words).get();
+    std::optional<WantedBits> bits;
+    std::optional<Wanted> wanted;
+    if (given->wanted != nullptr) {
+      bits.emplace(*words);
+      options->wanted = &wanted.emplace(bits->wanted());
+    }
     return search_rows(*index, {*queries, *options, *threads}, *to);
   });
 }

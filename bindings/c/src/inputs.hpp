@@ -53,7 +53,11 @@ struct OwnedBatch {
   RecordBatch batch;
 
   OwnedBatch() = default;
-  OwnedBatch(OwnedBatch&&) = default;  // A copy would still borrow from the original.
+  OwnedBatch(const OwnedBatch&) = delete;  // It would still borrow from the original.
+  OwnedBatch& operator=(const OwnedBatch&) = delete;
+  OwnedBatch(OwnedBatch&&) = default;
+  OwnedBatch& operator=(OwnedBatch&&) = default;
+  ~OwnedBatch() = default;
 };
 Result<OwnedBatch> batch_of(const anear_batch* batch);
 

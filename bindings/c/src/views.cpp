@@ -50,25 +50,29 @@ anear_value RecordViews::view_of(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) view.as.text = text_of(*text);
   if (const auto* json = std::get_if<Json>(&value)) view.as.text = text_of(json->text);
   if (const auto* moment = std::get_if<Timestamp>(&value)) view.as.int64 = moment->micros;
-  if (const auto* list = std::get_if<std::vector<std::int64_t>>(&value))
-    view.as.list = {list->data(), list->size()};
-  if (const auto* list = std::get_if<std::vector<double>>(&value))
-    view.as.list = {list->data(), list->size()};
-  if (const auto* list = std::get_if<std::vector<bool>>(&value)) {
-    const auto& copy = bools_.emplace_back(list->begin(), list->end());
-    view.as.list = {copy.data(), copy.size()};
-  }
-  if (const auto* list = std::get_if<std::vector<Timestamp>>(&value)) {
-    std::vector<std::int64_t>& copy = moments_.emplace_back();
-    for (const Timestamp moment : *list) copy.push_back(moment.micros);
-    view.as.list = {copy.data(), copy.size()};
-  }
-  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
-    std::vector<anear_text>& copy = texts_.emplace_back();
-    for (const std::string& text : *list) copy.push_back(text_of(text));
-    view.as.list = {copy.data(), copy.size()};
-  }
+  if (view.type >= ANEAR_TYPE_BOOL_LIST && view.type <= ANEAR_TYPE_TIMESTAMP_LIST)
+    view.as.list = list_of(value);
   return view;
+}
+
+anear_list RecordViews::list_of(const Value& value) {
+  if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value))
+    return {numbers->data(), numbers->size()};
+  if (const auto* numbers = std::get_if<std::vector<double>>(&value))
+    return {numbers->data(), numbers->size()};
+  if (const auto* bools = std::get_if<std::vector<bool>>(&value)) {
+    const auto& copy = bools_.emplace_back(bools->begin(), bools->end());
+    return {copy.data(), copy.size()};
+  }
+  if (const auto* moments = std::get_if<std::vector<Timestamp>>(&value)) {
+    std::vector<std::int64_t>& copy = moments_.emplace_back();
+    for (const Timestamp moment : *moments) copy.push_back(moment.micros);
+    return {copy.data(), copy.size()};
+  }
+  std::vector<anear_text>& copy = texts_.emplace_back();
+  for (const std::string& text : std::get<std::vector<std::string>>(value))
+    copy.push_back(text_of(text));
+  return {copy.data(), copy.size()};
 }
 
 SchemaView::SchemaView(const CollectionSchema& schema) {
