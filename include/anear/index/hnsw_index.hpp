@@ -21,6 +21,7 @@
 #include "anear/index/calibration.hpp"
 #include "anear/index/hnsw_graph.hpp"
 #include "anear/index/image_io.hpp"
+#include "anear/index/own_queries.hpp"
 #include "anear/index/vector_table.hpp"
 
 namespace anear {
@@ -137,13 +138,6 @@ class HnswIndex {
                      SearchCost* cost) const;
   std::vector<Neighbor> walk_codes(VectorView query, std::size_t k, const Walk& walk,
                                    Scratch& scratch, SearchCost* cost) const;
-  struct Sample {
-    Position position;
-    std::vector<float> truth;  ///< Distances of the true neighbours, ascending.
-  };
-  std::vector<Sample> draw_samples(const BuildOptions& build) const;
-  float measured_recall(const std::vector<Sample>& samples, std::size_t k, std::size_t ef,
-                        const BuildOptions& build) const;
 
   HnswOptions options_;
   VectorTable table_;
@@ -484,68 +478,19 @@ inline std::size_t HnswIndex::careful_effort(float recall, std::size_t k) {
   return std::max<std::size_t>(4 * k, static_cast<std::size_t>(10.0 / missing));
 }
 
-inline std::vector<HnswIndex::Sample> HnswIndex::draw_samples(const BuildOptions& build) const {
-  const std::size_t total = table_.size();
-  Random random(options_.seed ^ total);
-  std::vector<Sample> samples;
-  for (std::size_t tries = 0; tries < 1024 && samples.size() < 128; ++tries) {
-    const auto position = static_cast<Position>(random.below(total));
-    if (table_.slot(position) != kNoSlot) samples.push_back({position, {}});
-  }
-  std::vector<Scratch> scratches(thread_count(build.threads));
-  const SearchOptions exact{
-      .k = std::min<std::size_t>(Calibration::kMeasured.back() + 1, kNearestMax), .recall = 1.0F};
-  parallel_for(
-      samples.size(), build.threads, 4,
-      [&](std::size_t begin, std::size_t end, std::size_t thread) {
-        for (std::size_t i = begin; i < end; ++i) {
-          const Slot own = table_.slot(samples[i].position);
-          for (const Neighbor& neighbor : table_.nearest_of(table_.rows().view(samples[i].position),
-                                                            exact, scratches[thread], nullptr)) {
-            if (neighbor.reference != own) samples[i].truth.push_back(neighbor.distance);
-          }
-        }
-        return true;
-      });
-  return samples;
-}
-
-inline float HnswIndex::measured_recall(const std::vector<Sample>& samples, std::size_t k,
-                                        std::size_t ef, const BuildOptions& build) const {
-  std::vector<Scratch> scratches(thread_count(build.threads));
-  std::vector<double> shares(samples.size(), 1.0);
-  parallel_for(
-      samples.size(), build.threads, 8,
-      [&](std::size_t begin, std::size_t end, std::size_t thread) {
-        for (std::size_t i = begin; i < end; ++i) {
-          const std::size_t wanted = std::min(k, samples[i].truth.size());
-          if (wanted == 0) continue;
-          const float bound = samples[i].truth[wanted - 1];
-          const Walk walk{.ef = ef, .hidden = samples[i].position};
-          std::size_t hits = 0;
-          for (const Neighbor& neighbor : walk_codes(table_.rows().view(samples[i].position), k,
-                                                     walk, scratches[thread], nullptr)) {
-            if (neighbor.distance <= bound + 1e-6F * std::max(1.0F, std::fabs(bound))) ++hits;
-          }
-          shares[i] = static_cast<double>(std::min(hits, wanted)) / static_cast<double>(wanted);
-        }
-        return true;
-      });
-  double sum = 0;
-  for (const double share : shares) sum += share;
-  return samples.empty() ? 1.0F : static_cast<float>(sum / static_cast<double>(samples.size()));
-}
-
 inline Status HnswIndex::calibrate(const BuildOptions& build) {
   const std::size_t live = size();
   if (live < 2) return {};
-  const std::vector<Sample> samples = draw_samples(build);
+  const std::vector<OwnQuery> queries = draw_own_queries(table_, options_.seed, build);
   Calibration measured;
   measured.clear(live);
   for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which) {
     const std::size_t k = Calibration::kMeasured[which];
     for (std::size_t ef = k; ef <= std::max<std::size_t>(4096, 4 * k); ef += (ef + 1) / 2) {
-      const float recall = measured_recall(samples, k, ef, build);
+      const float recall = recall_of(queries, k, build, [&](Position own, Scratch& scratch) {
+        const Walk walk{.ef = ef, .hidden = own};
+        return walk_codes(table_.rows().view(own), k, walk, scratch, nullptr);
+      });
       measured.add(which, {recall, static_cast<std::uint32_t>(ef)});
       if (recall >= 0.9985F || ef >= live) break;
     }

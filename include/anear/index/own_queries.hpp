@@ -1,0 +1,86 @@
+// How an index learns what recall it has: some of its own rows are the queries, each hidden from
+// its search, and an exact scan is the truth.
+//
+// Threads: plain functions; searches and writes may run beside them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "anear/core/parallel.hpp"
+#include "anear/core/random.hpp"
+#include "anear/index/calibration.hpp"
+#include "anear/index/vector_table.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+struct OwnQuery {
+  Position position = kNoPosition;
+  std::vector<float> truth;  ///< Distances of the true neighbours, ascending.
+};
+
+/// Up to 128 live rows with the distances of as many neighbours as Calibration measures. Costs that
+/// many exact scans.
+inline std::vector<OwnQuery> draw_own_queries(const VectorTable& table, std::uint64_t seed,
+                                              const BuildOptions& build) {
+  const std::size_t total = table.size();
+  Random random(seed ^ total);
+  std::vector<OwnQuery> queries;
+  for (std::size_t tries = 0; tries < 1024 && queries.size() < 128; ++tries) {
+    const auto position = static_cast<Position>(random.below(total));
+    if (table.slot(position) != kNoSlot) queries.push_back({position, {}});
+  }
+  std::vector<Scratch> scratches(thread_count(build.threads));
+  const SearchOptions exact{.k = Calibration::kMeasured.back() + 1, .recall = 1.0F};
+  parallel_for(
+      queries.size(), build.threads, 4,
+      [&](std::size_t begin, std::size_t end, std::size_t thread) {
+        for (std::size_t i = begin; i < end; ++i) {
+          const Slot own = table.slot(queries[i].position);
+          for (const Neighbor& neighbor : table.nearest_of(table.rows().view(queries[i].position),
+                                                           exact, scratches[thread], nullptr)) {
+            if (neighbor.reference != own) queries[i].truth.push_back(neighbor.distance);
+          }
+        }
+        return true;
+      });
+  return queries;
+}
+
+/// Whether `distance` is that of one of the `wanted` true neighbours, up to rounding.
+inline bool is_true_neighbor(const OwnQuery& query, std::size_t wanted, float distance) noexcept {
+  const float bound = query.truth[wanted - 1];
+  return distance <= bound + 1e-6F * std::max(1.0F, std::fabs(bound));
+}
+
+/// The mean share of the true k that search(position, scratch) finds, k of them at most, with
+/// exact distances.
+template <typename Search>
+float recall_of(const std::vector<OwnQuery>& queries, std::size_t k, const BuildOptions& build,
+                Search&& search) {
+  std::vector<Scratch> scratches(thread_count(build.threads));
+  std::vector<double> shares(queries.size(), 1.0);
+  parallel_for(queries.size(), build.threads, 8,
+               [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                 for (std::size_t i = begin; i < end; ++i) {
+                   const std::size_t wanted = std::min(k, queries[i].truth.size());
+                   if (wanted == 0) continue;
+                   std::size_t hits = 0;
+                   for (const Neighbor& neighbor : search(queries[i].position, scratches[thread]))
+                     hits += is_true_neighbor(queries[i], wanted, neighbor.distance) ? 1 : 0;
+                   shares[i] =
+                       static_cast<double>(std::min(hits, wanted)) / static_cast<double>(wanted);
+                 }
+                 return true;
+               });
+  double sum = 0;
+  for (const double share : shares) sum += share;
+  return queries.empty() ? 1.0F : static_cast<float>(sum / static_cast<double>(queries.size()));
+}
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear
