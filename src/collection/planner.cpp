@@ -15,7 +15,6 @@ constexpr std::size_t kComparedAtMost = 1'000;
 /// about (links it follows) / (share of matches) codes. Comparing all matches costs their number.
 bool is_comparing_cheaper(std::size_t matches, std::size_t rows, std::size_t effort,
                           std::size_t links) {
-  if (matches <= kComparedAtMost) return true;
   const double share = static_cast<double>(matches) / static_cast<double>(std::max(rows, matches));
   const double walk = static_cast<double>(effort) * static_cast<double>(links) / share;
   return static_cast<double>(matches) <= walk;
@@ -23,6 +22,7 @@ bool is_comparing_cheaper(std::size_t matches, std::size_t rows, std::size_t eff
 
 bool is_exact(const Query& query, const AnyIndex& index, std::size_t matches) {
   if (query.recall >= 1.0F || index.is_flat()) return true;
+  if (matches <= kComparedAtMost) return true;
   if (matches == index.size()) return false;
   return std::visit(
       [&](const auto& of_kind) {
@@ -31,7 +31,7 @@ bool is_exact(const Query& query, const AnyIndex& index, std::size_t matches) {
               query.effort != 0 ? query.effort : of_kind.effort_for(query.recall, query.k);
           return is_comparing_cheaper(matches, index.size(), effort, of_kind.options().links_max);
         } else {
-          return matches <= kComparedAtMost;
+          return false;
         }
       },
       index.variant());

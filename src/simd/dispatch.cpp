@@ -2,6 +2,7 @@
 #include <cpuid.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 #include "anear/simd/kernels.hpp"
@@ -44,7 +45,7 @@ Isa chosen_isa() noexcept {
   const char* wanted = std::getenv("ANEAR_ISA");
   if (wanted != nullptr) {
     for (const Isa isa : {Isa::kV2, Isa::kAvx2, Isa::kAvx512}) {
-      if (std::string_view(wanted) == name_of(isa) && machine_has(isa)) return isa;
+      if (std::string_view(wanted) == name_of(isa) && is_available(isa)) return isa;
     }
   }
   return detected_isa();
@@ -54,17 +55,24 @@ Isa chosen_isa() noexcept {
 
 // AVX-512 is carried but not the default: its agreement test has not run on such a machine yet
 // (docs/BENCHMARKS.md).
-Isa detected_isa() noexcept { return machine_has(Isa::kAvx2) ? Isa::kAvx2 : Isa::kV2; }
+Isa detected_isa() noexcept { return is_available(Isa::kAvx2) ? Isa::kAvx2 : Isa::kV2; }
 
 Isa isa() noexcept {
   static const Isa chosen = chosen_isa();
   return chosen;
 }
 
-bool is_available(Isa isa) noexcept { return machine_has(isa); }
+// Asked once: CPUID takes microseconds where a virtual machine has to answer it, and kernels() is
+// called for single vectors.
+bool is_available(Isa isa) noexcept {
+  static const bool available[] = {machine_has(Isa::kV2), machine_has(Isa::kAvx2),
+                                   machine_has(Isa::kAvx512)};
+  const auto number = static_cast<std::size_t>(isa);
+  return number < std::size(available) && available[number];
+}
 
 const Kernels& kernels(Isa isa) noexcept {
-  if (!machine_has(isa)) isa = detected_isa();
+  if (!is_available(isa)) isa = detected_isa();
   switch (isa) {
     case Isa::kAvx512:
       return detail::kKernelsAvx512;

@@ -152,7 +152,9 @@ void expect_exact_searches(const Collection& docs, const Model& model, Random& r
     }
     std::sort(exact.begin(), exact.end());
     exact.resize(std::min<std::size_t>(exact.size(), 10));
-    const auto hits = docs.search(test::near_to(VectorView(std::span<const float>(query)), 10));
+    Query asked = test::near_to(VectorView(std::span<const float>(query)), 10);
+    asked.recall = 1.0F;
+    const auto hits = docs.search(asked);
     REQUIRE(hits);
     REQUIRE(hits->hits.size() == exact.size());
     for (std::size_t j = 0; j < exact.size(); ++j)

@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -275,7 +277,9 @@ inline std::vector<Neighbor> VectorTable::rerank(VectorView query, std::size_t k
   for (const Neighbor& neighbor : found) {
     const Slot at = slot(neighbor.reference);
     if (at == kNoSlot) continue;
-    found[kept++] = {rows_.distance(scratch.row_query, neighbor.reference), at};
+    const float distance = rows_.distance(scratch.row_query, neighbor.reference);
+    // Damaged rows of an image can be no numbers, which no sort survives.
+    found[kept++] = {std::isnan(distance) ? std::numeric_limits<float>::infinity() : distance, at};
   }
   if (cost != nullptr) cost->reranked += kept;
   found.resize(kept);
