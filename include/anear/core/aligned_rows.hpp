@@ -153,7 +153,7 @@ class AlignedRows {
   void swap(AlignedRows& other) noexcept {
     std::swap(stride_, other.stride_);
     std::swap(shift_, other.shift_);
-    std::swap(chunks_, other.chunks_);
+    chunks_.store(other.chunks_.exchange(chunks_.load()));
     std::swap(tables_, other.tables_);
     std::swap(own_, other.own_);
     std::swap(retired_, other.retired_);
@@ -165,7 +165,7 @@ class AlignedRows {
 
   std::size_t stride_ = 1;
   std::size_t shift_ = 0;
-  std::size_t chunks_ = 0;
+  std::atomic<std::size_t> chunks_{0};  ///< Read by capacity() beside a writer.
   std::size_t tables_ = 0;
   Table table_;
   std::vector<Chunk> own_;

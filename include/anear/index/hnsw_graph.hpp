@@ -54,7 +54,7 @@ class HnswGraph {
         base_(std::move(other.base_)),
         upper_(std::move(other.upper_)),
         heads_(std::move(other.heads_)),
-        upper_blocks_(other.upper_blocks_),
+        upper_blocks_(other.upper_blocks_.load()),
         entry_(other.entry_.load()),
         locks_(std::move(other.locks_)) {}
   HnswGraph& operator=(HnswGraph&& other) noexcept {
@@ -63,7 +63,7 @@ class HnswGraph {
     base_ = std::move(other.base_);
     upper_ = std::move(other.upper_);
     heads_ = std::move(other.heads_);
-    upper_blocks_ = other.upper_blocks_;
+    upper_blocks_ = other.upper_blocks_.load();
     entry_.store(other.entry_.load());
     locks_ = std::move(other.locks_);
     return *this;
@@ -254,7 +254,7 @@ class HnswGraph {
   AlignedRows base_;
   AlignedRows upper_;
   AlignedRows heads_;
-  std::size_t upper_blocks_ = 0;
+  std::atomic<std::size_t> upper_blocks_{0};  ///< Read by bytes() beside a writer.
   std::atomic<std::uint64_t> entry_{kNoPosition};
   std::unique_ptr<Locks> locks_;
 };
