@@ -13,7 +13,6 @@
 #include "collection/planner.hpp"
 #include "collection/prepare.hpp"
 #include "collection/record_reader.hpp"
-#include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_runtime.hpp"
 
@@ -32,12 +31,6 @@ Result<CallGuard> enter(const CollectionState& collection) {
   if (!guard) return guard;
   if (Status exists = collection.check_exists(); !exists) return std::move(exists).error();
   return guard;
-}
-
-Status check_writable(const CollectionState& collection) {
-  if (!collection.runtime->options.read_only) return {};
-  return Error{ErrorCode::kReadOnly,
-               "the store '" + collection.runtime->path + "' was opened read-only"};
 }
 
 Result<Sequence> commit(CollectionState& collection, WriteRequest& request);
@@ -65,7 +58,7 @@ Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scrat
                                          SearchCost& cost);
 Status search_rows(const CollectionState& collection, const View& view, const Plan& plan,
                    const BatchPart& part, BatchHits& hits);
-Result<Hits> fetch(const CollectionState& collection, const View& view, const Query& query,
+Result<Hits> fetch(const CollectionState& collection, const OneSearch& search,
                    const std::vector<Neighbor>& nearest);
 float relevance_of(Metric metric, float distance);
 
@@ -99,7 +92,8 @@ Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kin
                              const RecordBatch& batch) {
   const auto guard = enter(collection);
   if (!guard) return guard.error();
-  if (Status writable = check_writable(collection); !writable) return std::move(writable).error();
+  if (Status writable = collection.runtime->check_writable(); !writable)
+    return std::move(writable).error();
   WriteRequest request{.kind = kind, .collection = &collection};
   auto prepared = prepare(batch, collection.schema);  // 1. A bad record is refused untouched.
   if (!prepared) return std::move(prepared).error();
@@ -135,7 +129,8 @@ Result<Hits> Collection::search(const Query& query) const {
   if (!nearest) return nearest.error();
   const double search_micros = micros_since(start) - filter_micros;
 
-  auto hits = fetch(*impl_, view, query, *nearest);  // 4. Fields of the winners only.
+  auto hits =
+      fetch(*impl_, {view, *plan, query, plan->query}, *nearest);  // 4. Fields of the winners only.
   if (!hits || !query.explain) return hits;
   const SearchedVector& vector = view->vectors[plan->vector];
   hits->explain = Explain{.plan = plan->name(*vector.index),
@@ -177,13 +172,12 @@ Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scrat
   return both;
 }
 
-Result<Hits> fetch(const CollectionState& collection, const View& view, const Query& query,
+Result<Hits> fetch(const CollectionState& collection, const OneSearch& search,
                    const std::vector<Neighbor>& nearest) {
   Hits hits;
-  hits.sequence = view.sequence;
+  hits.sequence = search.view.sequence;
   hits.hits.resize(nearest.size());
-  const auto vector = vector_number(collection.schema, query.legs.front().vector);
-  const Metric metric = collection.schema.vectors[*vector].metric;
+  const Metric metric = collection.schema.vectors[search.plan.vector].metric;
   for (std::size_t i = 0; i < nearest.size(); ++i) {
     Hit& hit = hits.hits[i];
     hit.distance = nearest[i].distance;
@@ -192,12 +186,12 @@ Result<Hits> fetch(const CollectionState& collection, const View& view, const Qu
     hit.leg_distances = {hit.distance};
     hit.record.key = collection.keys.key(nearest[i].reference);
   }
-  const Parts& parts = query.parts;
+  const Parts& parts = search.query.parts;
   if (!parts.fields && !parts.payload && !parts.vectors) return hits;
   std::vector<Slot> slots;
   slots.reserve(nearest.size());
   for (const Neighbor& neighbor : nearest) slots.push_back(neighbor.reference);
-  auto records = RecordReader(collection, view).records(slots, parts);
+  auto records = RecordReader(collection, search.view).records(slots, parts);
   if (!records) return std::move(records).error();
   for (std::size_t i = 0; i < nearest.size(); ++i) hits.hits[i].record = std::move((*records)[i]);
   return hits;
@@ -276,7 +270,8 @@ Status search_rows(const CollectionState& collection, const View& view, const Pl
 Result<std::size_t> Collection::delete_keys(std::span<const std::string_view> keys) {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  if (Status writable = check_writable(*impl_); !writable) return std::move(writable).error();
+  if (Status writable = impl_->runtime->check_writable(); !writable)
+    return std::move(writable).error();
   const auto unique = prepare_keys(keys);
   if (!unique) return unique.error();
   WriteRequest request{.kind = WriteRequest::Kind::kDelete, .collection = impl_.get()};
@@ -288,7 +283,8 @@ Result<std::size_t> Collection::delete_keys(std::span<const std::string_view> ke
 Result<std::size_t> Collection::delete_matching(const FilterText& filter) {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  if (Status writable = check_writable(*impl_); !writable) return std::move(writable).error();
+  if (Status writable = impl_->runtime->check_writable(); !writable)
+    return std::move(writable).error();
   const auto bound = bind_filter(filter, *impl_);
   if (!bound) return bound.error();
   if (bound->matches_all()) {
@@ -362,7 +358,7 @@ Result<std::size_t> Collection::count(const FilterText& filter) const {
 Status Collection::flush() {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  if (Status writable = check_writable(*impl_); !writable) return writable;
+  if (Status writable = impl_->runtime->check_writable(); !writable) return writable;
   StoreRuntime& runtime = *impl_->runtime;
   if (Status indexed = runtime.indexer->flush(*impl_); !indexed) return indexed;
   if (runtime.options.durability == Durability::kDurable) return {};

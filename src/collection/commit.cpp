@@ -26,6 +26,11 @@ Status check_expected(const PreparedBatch& batch, const Records& current) {
   return {};
 }
 
+bool has_rows(const PreparedRecord& record) {
+  return std::any_of(record.rows.begin(), record.rows.end(),
+                     [](const std::string& row) { return !row.empty(); });
+}
+
 /// `over` laid on `under`; both ascending by name.
 Fields merged(const Fields& under, const Fields& over) {
   Fields all;
@@ -105,8 +110,7 @@ Status Commit::stage_update(WriteRequest& request) {
                    "there is no record '" + std::string(records[i].key) + "' to update",
                    Subcode::kNone, static_cast<std::int64_t>(i)};
     }
-    const auto given = [](const std::string& row) { return !row.empty(); };
-    if (!std::any_of(records[i].rows.begin(), records[i].rows.end(), given)) continue;
+    if (!has_rows(records[i])) continue;
     ++moved;
     if (Status filled = fill_rows(collection, (*current)[i]->slot, records[i]); !filled)
       return filled;
@@ -126,8 +130,7 @@ Status Commit::stage_update(WriteRequest& request) {
     header.updated = now_;
     header.sequence = sequence_ + 1;
     const std::string_view payload = request.batch.sets_payload ? record.payload : old.payload;
-    const bool moves = std::any_of(record.rows.begin(), record.rows.end(),
-                                   [](const std::string& row) { return !row.empty(); });
+    const bool moves = has_rows(record);
     const Slot slot = moves ? next++ : old_slot;
     if (moves) {
       containers_.change(collection.number, old_slot, &old.fields, nullptr);

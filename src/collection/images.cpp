@@ -72,6 +72,12 @@ Result<std::span<T>> section(const CollectionState& collection, const storage::I
   return damaged(collection, "lacks its section '" + std::string(name) + "'");
 }
 
+void remove_file(const StoreRuntime& runtime, const std::string& file) {
+  const std::string path = storage::path_in(runtime.images_directory(), file);
+  if (Status removed = runtime.files->remove(path); !removed)
+    runtime.log("cannot remove the old image '" + path + "': " + removed.error().message);
+}
+
 class ImageWriter {
  public:
   ImageWriter(CollectionState& collection, const View& view)
@@ -107,16 +113,14 @@ class ImageWriter {
     }
     if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
     std::swap(collection_.manifest, manifest);
-    for (const storage::ManifestImage& old : manifest.images) remove(old.file);
+    remove_images(runtime_, manifest.images);
     collection_.image_bytes = bytes_;
     collection_.image_sequence = view_->sequence;
     collection_.changed_since_image = 0;
     return {};
   }
 
-  void discard() {
-    for (const storage::ManifestImage& image : images_) remove(image.file);
-  }
+  void discard() { remove_images(runtime_, images_); }
 
   static constexpr std::uint32_t kSlotsImageKind = 100;
 
@@ -136,13 +140,6 @@ class ImageWriter {
     return {};
   }
 
-  void remove(const std::string& file) {
-    const std::string path = storage::path_in(runtime_.images_directory(), file);
-    // A file that stays behind is removed at the next open.
-    if (Status removed = runtime_.files->remove(path); !removed)
-      runtime_.log("cannot remove the old image '" + path + "': " + removed.error().message);
-  }
-
   CollectionState& collection_;
   const View& view_;
   StoreRuntime& runtime_;
@@ -159,6 +156,19 @@ Status write_images(CollectionState& collection, const View& view) {
   if (status) status = writer.install();
   if (!status) writer.discard();
   return status;
+}
+
+void remove_images(const StoreRuntime& runtime, std::span<const storage::ManifestImage> images) {
+  for (const storage::ManifestImage& image : images) remove_file(runtime, image.file);
+}
+
+void remove_unnamed_images(const StoreRuntime& runtime, std::vector<std::string> named) {
+  std::sort(named.begin(), named.end());
+  const auto names = runtime.files->list(runtime.images_directory());
+  if (!names) return;
+  for (const std::string& name : *names) {
+    if (!std::binary_search(named.begin(), named.end(), name)) remove_file(runtime, name);
+  }
 }
 
 Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchema& vector,

@@ -12,7 +12,9 @@
 // Threads: CollectionState::indexing is held by write_images(); opening is before all sharing.
 #pragma once
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "anear/core/error.hpp"
 #include "collection/store_runtime.hpp"
@@ -25,6 +27,12 @@ inline constexpr std::uint32_t kSlotsImage = 0xffffffffU;
 /// Writes new images of `view`, names them in the manifest, removes the old ones and the change log
 /// that only they needed. In memory: does nothing. On failure the old images stay in force.
 Status write_images(CollectionState& collection, const View& view);
+
+/// Removes images that no manifest names any more; what cannot be removed is left to the next open.
+void remove_images(const StoreRuntime& runtime, std::span<const storage::ManifestImage> images);
+/// Removes all files in the images' directory but `named`: left by a process that ended while it
+/// wrote them.
+void remove_unnamed_images(const StoreRuntime& runtime, std::vector<std::string> named);
 
 /// An index from its image.
 Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchema& vector,

@@ -43,16 +43,7 @@ Status check_query(const Query& query) {
         "a query has exactly one leg, this one has " + std::to_string(query.legs.size()),
         Subcode::kCountMismatch);
   }
-  if (query.k == 0 || query.k > kNearestMax) {
-    return invalid_argument("k is " + std::to_string(query.k) + "; it must be between 1 and " +
-                                std::to_string(kNearestMax),
-                            Subcode::kKTooLarge);
-  }
-  if (!(query.recall > 0.0F && query.recall <= 1.0F)) {
-    return invalid_argument("recall is " + std::to_string(query.recall) +
-                            "; it must be above 0 and at most 1");
-  }
-  return {};
+  return check_options({.k = query.k, .recall = query.recall});
 }
 
 /// The record that a leg names becomes the query, and is not among the answers.
@@ -113,11 +104,6 @@ Result<Plan> plan_search(const Query& query, const CollectionState& collection, 
       return std::move(status).error();
   }
   plan->query = leg.key.empty() ? leg.query : plan->own_row.view();
-  const VectorSchema& vector = collection.schema.vectors[plan->vector];
-  if (Status status = check_vector(plan->query, vector.dimension, vector.metric, ScalarKind::kF32);
-      !status) {
-    return std::move(status).error();
-  }
   return plan;
 }
 

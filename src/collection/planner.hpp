@@ -33,7 +33,8 @@ class Plan {
   const char* name(const AnyIndex& index) const noexcept;
 };
 
-/// Checks the query and settles its plan. Reads the filter's containers.
+/// Checks the query (its vector is checked where it is compared) and settles its plan. Reads the
+/// filter's containers.
 Result<Plan> plan_search(const Query& query, const CollectionState& collection, const View& view);
 
 /// The same with the query vectors given apart (search_batch): `query` names only the vector.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "collection/commit_queue.hpp"
+#include "collection/images.hpp"
 #include "collection/indexer.hpp"
 #include "collection/recovery.hpp"
 #include "collection/schema.hpp"
@@ -25,6 +26,7 @@ struct Store::Impl {
   storage::StoreMeta meta;  ///< Under `mutex`.
 
   Status load_collections();
+  std::vector<std::shared_ptr<Collection::Impl>> all_collections() const;
   Status close();
 };
 
@@ -64,13 +66,20 @@ Status Store::Impl::load_collections() {
   return {};
 }
 
+std::vector<std::shared_ptr<Collection::Impl>> Store::Impl::all_collections() const {
+  const std::lock_guard hold(mutex);
+  std::vector<std::shared_ptr<Collection::Impl>> all;
+  all.reserve(collections.size());
+  for (const auto& [name, collection] : collections) all.push_back(collection);
+  return all;
+}
+
 Result<Collection> Store::create_collection(const std::string& name,
                                             const CollectionSchema& schema) {
   StoreRuntime& runtime = *impl_->runtime;
   const auto guard = CallGuard::enter(runtime);
   if (!guard) return guard.error();
-  if (runtime.options.read_only)
-    return Error{ErrorCode::kReadOnly, "the store '" + runtime.path + "' was opened read-only"};
+  if (Status writable = runtime.check_writable(); !writable) return std::move(writable).error();
   if (Status checked = check_name(name, "collection"); !checked) return std::move(checked).error();
   if (Status checked = check_schema(schema); !checked) return std::move(checked).error();
 
@@ -126,8 +135,7 @@ Status Store::drop_collection(std::string_view name) {
   StoreRuntime& runtime = *impl_->runtime;
   const auto guard = CallGuard::enter(runtime);
   if (!guard) return guard.error();
-  if (runtime.options.read_only)
-    return Error{ErrorCode::kReadOnly, "the store '" + runtime.path + "' was opened read-only"};
+  if (Status writable = runtime.check_writable(); !writable) return writable;
   std::shared_ptr<Collection::Impl> collection;
   {
     const std::lock_guard hold(impl_->mutex);
@@ -136,8 +144,9 @@ Status Store::drop_collection(std::string_view name) {
       return Error{ErrorCode::kNotFound, "there is no collection '" + std::string(name) + "'"};
     collection = found->second;
   }
-  // From here on commits and images of it are refused; the ones in progress come first.
-  collection->dropped = true;
+  // From here on commits and images of it are refused; the ones in progress come first. Of two
+  // drops at once one finds it gone.
+  if (collection->dropped.exchange(true)) return collection->check_exists();
   const std::lock_guard indexing(collection->indexing);
   storage::WriteBatch batch;
   batch.remove(Family::kMeta, keys::manifest(collection->number));
@@ -160,17 +169,17 @@ Status Store::drop_collection(std::string_view name) {
     const std::lock_guard hold(runtime.versions);
     collection->tail_shrank.notify_all();
   }
-  if (!runtime.is_in_memory()) remove_images(runtime, collection->manifest);
+  if (!runtime.is_in_memory()) remove_images(runtime, collection->manifest.images);
   return {};
 }
 
 Status Store::flush() {
   std::vector<std::shared_ptr<Collection::Impl>> all;
+  all.reserve(collections.size());
   {
     const auto guard = CallGuard::enter(*impl_->runtime);
     if (!guard) return guard.error();
-    const std::lock_guard hold(impl_->mutex);
-    for (const auto& [name, collection] : impl_->collections) all.push_back(collection);
+    all = impl_->all_collections();
   }
   for (auto& collection : all) {
     Status flushed = Collection(std::move(collection)).flush();
@@ -182,14 +191,9 @@ Status Store::flush() {
 Result<VerifyReport> Store::verify() const {
   const auto guard = CallGuard::enter(*impl_->runtime);
   if (!guard) return guard.error();
-  std::vector<std::shared_ptr<Collection::Impl>> all;
-  {
-    const std::lock_guard hold(impl_->mutex);
-    for (const auto& [name, collection] : impl_->collections) all.push_back(collection);
-  }
   if (Status bytes = impl_->runtime->bytes->verify(); !bytes) return std::move(bytes).error();
   VerifyReport report;
-  for (const auto& collection : all) {
+  for (const auto& collection : impl_->all_collections()) {
     // Indexes and images keep still while they are compared with the records.
     const std::lock_guard indexing(collection->indexing);
     if (collection->dropped) continue;

@@ -44,6 +44,14 @@ Error damaged(const std::string& what) {
   return Error{ErrorCode::kCorruption, what, Subcode::kChecksum};
 }
 
+template <typename Number>
+Result<Number> decode_number(std::string_view value, const char* what) {
+  Number number = 0;
+  if (!take_number(value, number) || !value.empty())
+    return damaged("a stored " + std::string(what) + " is damaged");
+  return number;
+}
+
 std::string prefix(std::uint32_t collection, std::size_t more) {
   std::string out;
   out.reserve(sizeof collection + more);
@@ -111,11 +119,7 @@ std::string encode_slot(Slot slot) {
   return out;
 }
 
-Result<Slot> decode_slot(std::string_view value) {
-  Slot slot = 0;
-  if (!take_number(value, slot) || !value.empty()) return damaged("a stored slot is damaged");
-  return slot;
-}
+Result<Slot> decode_slot(std::string_view value) { return decode_number<Slot>(value, "slot"); }
 
 std::string encode_sequence(Sequence sequence) {
   std::string out;
@@ -124,10 +128,7 @@ std::string encode_sequence(Sequence sequence) {
 }
 
 Result<Sequence> decode_sequence(std::string_view value) {
-  Sequence sequence = 0;
-  if (!take_number(value, sequence) || !value.empty())
-    return damaged("the stored sequence is damaged");
-  return sequence;
+  return decode_number<Sequence>(value, "sequence");
 }
 
 std::string encode_row(VectorView row) {

@@ -1,6 +1,5 @@
 #include "collection/store_opening.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -195,26 +194,6 @@ Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
   }
   meta.identity = runtime.identity;
   return read_meta(*runtime.bytes, meta);
-}
-
-void remove_unnamed_images(const StoreRuntime& runtime, std::vector<std::string> named) {
-  std::sort(named.begin(), named.end());
-  const std::string directory = runtime.images_directory();
-  const auto names = runtime.files->list(directory);
-  if (!names) return;
-  for (const std::string& name : *names) {
-    if (std::binary_search(named.begin(), named.end(), name)) continue;
-    if (Status removed = runtime.files->remove(storage::path_in(directory, name)); !removed)
-      runtime.log(removed.error().message);
-  }
-}
-
-void remove_images(const StoreRuntime& runtime, const storage::CollectionManifest& manifest) {
-  for (const storage::ManifestImage& image : manifest.images) {
-    const std::string path = storage::path_in(runtime.images_directory(), image.file);
-    if (Status removed = runtime.files->remove(path); !removed)
-      runtime.log(removed.error().message);
-  }
 }
 
 std::int64_t micros_now() {

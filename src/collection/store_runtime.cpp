@@ -33,6 +33,11 @@ std::string StoreRuntime::images_directory() const {
   return storage::path_in(path, storage::kImagesDirectory);
 }
 
+Status StoreRuntime::check_writable() const {
+  if (!options.read_only) return {};
+  return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};
+}
+
 void StoreRuntime::log(const std::string& message) const {
   if (options.log.call != nullptr) options.log.call(options.log.context, message.c_str());
 }

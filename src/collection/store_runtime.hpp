@@ -84,6 +84,8 @@ struct StoreRuntime {
 
   bool is_in_memory() const noexcept { return files == nullptr; }
   std::string images_directory() const;
+  /// kReadOnly when it was opened so.
+  Status check_writable() const;
   void log(const std::string& message) const;
   /// Names a synced sequence in the mark, if there is one.
   Status set_mark(Sequence synced);
@@ -156,7 +158,7 @@ void publish_version(CollectionState& state, Change&& change) {
   state.current = std::move(next);
 }
 
-/// What can be read of Store::Impl by others: nothing. It joins runtime and collections.
+/// What handles point to.
 struct Collection::Impl : CollectionState {
   using CollectionState::CollectionState;
 };

@@ -1,9 +1,12 @@
 // A collection's calls, one after another: what they answer and what they refuse.
 #include "anear/collection/collection.hpp"
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
@@ -395,6 +398,24 @@ TEST_CASE("A dropped collection refuses calls and its name is free") {
   auto again = store.create_collection("docs", schema_of_docs());
   REQUIRE(again);
   CHECK(*again->count({}) == 0);
+}
+
+TEST_CASE("Of two drops at once one finds the collection gone") {
+  for (int round = 0; round < 20; ++round) {
+    Store store = memory_store();
+    REQUIRE(store.create_collection("docs", schema_of_docs()));
+    std::array<ErrorCode, 2> codes{};
+    const auto drop = [&](std::size_t which) {
+      const Status dropped = store.drop_collection("docs");
+      codes[which] = dropped ? ErrorCode::kOk : dropped.error().code;
+    };
+    std::thread other([&] { drop(1); });
+    drop(0);
+    other.join();
+    std::sort(codes.begin(), codes.end());
+    CHECK(codes == std::array{ErrorCode::kOk, ErrorCode::kNotFound});
+    CHECK(store.create_collection("docs", schema_of_docs()));
+  }
 }
 
 TEST_CASE("Names and schemas that cannot be kept are refused") {

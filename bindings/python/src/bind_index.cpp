@@ -13,6 +13,7 @@
 #include "anear/index/hnsw_index.hpp"
 #include "bindings.hpp"
 #include "numpy_views.hpp"
+#include "option_words.hpp"
 
 namespace anear::python {
 namespace {
@@ -22,21 +23,6 @@ struct IndexHits {
   py::array_t<std::int64_t> keys;
   py::array_t<float> distances;
 };
-
-Metric as_metric(const std::string& text) {
-  if (text == "cosine") return Metric::kCosine;
-  if (text == "l2") return Metric::kL2;
-  if (text == "ip") return Metric::kInnerProduct;
-  raise_invalid("metric '" + text + "' is unknown; use 'cosine', 'l2' or 'ip'", Subcode::kNone);
-}
-
-ScalarKind as_scalar(const std::string& text) {
-  if (text == "f32") return ScalarKind::kF32;
-  if (text == "f16") return ScalarKind::kF16;
-  if (text == "i8") return ScalarKind::kI8;
-  raise_invalid("number type '" + text + "' is unknown; use 'f32', 'f16' (or 'i8' for codes)",
-                Subcode::kNone);
-}
 
 template <typename Index>
 py::array_t<std::int64_t> add(Index& index, const py::object& rows, std::size_t threads) {

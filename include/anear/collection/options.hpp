@@ -46,7 +46,6 @@ struct StoreOptions {
                               ///< single-threaded hosts).
   bool in_memory =
       false;  ///< Keep everything in memory; `path` is only a name. For tests and scratch data.
-  std::size_t background_threads = 1;
   LogCallback log{};
   /// Replaces the operating system's files, for fault tests. Null: the operating system. Shared
   /// with the store.
@@ -54,6 +53,7 @@ struct StoreOptions {
 };
 
 /// The index of a named vector: which, and how. FlatOptions: exact search, no training, no graph.
+/// IvfPqOptions are kept, and searched exactly until that index is there.
 using IndexOptions = std::variant<FlatOptions, HnswOptions, IvfPqOptions>;
 
 /// One named vector of a collection. `metric` and `kind` win over what `index` says of them.

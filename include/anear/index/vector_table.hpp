@@ -150,11 +150,8 @@ class VectorTable {
   std::atomic<std::size_t> slot_limit_{0};
 };
 
-/// What every search checks first.
-inline Status check_search(VectorView query, std::size_t dimension, Metric metric,
-                           const SearchOptions& options) {
-  if (Status status = check_vector(query, dimension, metric, ScalarKind::kF32); !status)
-    return status;
+/// k and recall.
+inline Status check_options(const SearchOptions& options) {
   if (options.k == 0 || options.k > kNearestMax) {
     return invalid_argument("k is " + std::to_string(options.k) + "; it must be between 1 and " +
                                 std::to_string(kNearestMax),
@@ -165,6 +162,14 @@ inline Status check_search(VectorView query, std::size_t dimension, Metric metri
                             "; it must be above 0 and at most 1");
   }
   return {};
+}
+
+/// What every search checks first.
+inline Status check_search(VectorView query, std::size_t dimension, Metric metric,
+                           const SearchOptions& options) {
+  if (Status status = check_vector(query, dimension, metric, ScalarKind::kF32); !status)
+    return status;
+  return check_options(options);
 }
 
 /// What every index checks of its dimension.
