@@ -175,7 +175,6 @@ Status Store::drop_collection(std::string_view name) {
 
 Status Store::flush() {
   std::vector<std::shared_ptr<Collection::Impl>> all;
-  all.reserve(collections.size());
   {
     const auto guard = CallGuard::enter(*impl_->runtime);
     if (!guard) return guard.error();
