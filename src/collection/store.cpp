@@ -216,7 +216,9 @@ Status Store::Impl::close() {
   Status status = runtime->bytes->close();
   {
     const std::lock_guard hold(runtime->marking);
-    if (status && runtime->mark) status = runtime->mark->write_clean(runtime->last_sequence);
+    if (status && runtime->mark) {
+      status = runtime->mark->write_clean(runtime->last_sequence, runtime->bytes->file_list());
+    }
     runtime->mark.reset();
   }
   {

@@ -13,15 +13,18 @@ using storage::Family;
 
 #if defined(ANEAR_WITH_ROCKSDB)
 Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
+                                                         const storage::FileListMark& file_list,
                                                          bool read_only) {
   return storage::open_rocksdb_store(
       {.directory = storage::path_in(runtime.path, storage::kRecordsDirectory),
        .read_only = read_only,
        .file_system = runtime.files,
-       .merge = merge_containers});
+       .merge = merge_containers,
+       .file_list = file_list});
 }
 #else
-Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime, bool) {
+Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
+                                                         const storage::FileListMark&, bool) {
   return Error{ErrorCode::kInvalidArgument, "this anear was built without RocksDB: '" +
                                                 runtime.path +
                                                 "' can only be opened with in_memory"};
@@ -64,8 +67,9 @@ Error lost_writes(const StoreRuntime& runtime, Sequence recovered, Sequence mark
 }
 
 /// Compares what the records hold with what was acknowledged, without changing a byte.
-Status probe(const StoreRuntime& runtime, Sequence marked) {
-  auto bytes = open_records(runtime, /*read_only=*/true);
+Status probe(const StoreRuntime& runtime, const storage::HighWaterMark::Reading& reading) {
+  const Sequence marked = reading.sequence;
+  auto bytes = open_records(runtime, reading.file_list, /*read_only=*/true);
   if (!bytes && bytes.error().code == ErrorCode::kNotFound && marked == 0) return {};
   if (!bytes) return std::move(bytes).error();
   const auto recovered = last_sequence(**bytes);
@@ -125,9 +129,8 @@ Status prepare_directory(StoreRuntime& runtime) {
   return {};
 }
 
-Status open_marks(StoreRuntime& runtime) {
+Status open_marks(StoreRuntime& runtime, storage::HighWaterMark::Reading& reading) {
   storage::FileSystem& files = *runtime.files;
-  storage::HighWaterMark::Reading reading;
   if (runtime.options.read_only) {
     const auto read = storage::HighWaterMark::read(files, runtime.path, runtime.identity.id);
     if (!read) return read.error();
@@ -146,7 +149,8 @@ Status open_marks(StoreRuntime& runtime) {
 Status open_on_disk(StoreRuntime& runtime) {
   if (Status ready = prepare_directory(runtime); !ready) return ready;
   storage::FileSystem& files = *runtime.files;
-  if (Status read = open_marks(runtime); !read) return read;
+  storage::HighWaterMark::Reading reading;
+  if (Status read = open_marks(runtime, reading); !read) return read;
   const bool read_only = runtime.options.read_only;
   if (!read_only) {
     for (const char* name : {storage::kRecordsDirectory, storage::kImagesDirectory}) {
@@ -155,18 +159,17 @@ Status open_on_disk(StoreRuntime& runtime) {
     }
     if (Status synced = files.sync_directory(runtime.path); !synced) return synced;
   }
-  const Sequence marked = runtime.recovery.marked_sequence;
-  if (!runtime.recovery.clean && !read_only) {
-    if (Status probed = probe(runtime, marked); !probed) return probed;
+  if (!reading.clean && !read_only) {
+    if (Status probed = probe(runtime, reading); !probed) return probed;
   }
-  auto bytes = open_records(runtime, read_only);
+  auto bytes = open_records(runtime, reading.file_list, read_only);
   if (!bytes) return std::move(bytes).error();
   runtime.bytes = std::move(*bytes);
   const auto recovered = last_sequence(*runtime.bytes);
   if (!recovered) return recovered.error();
   runtime.recovery.recovered_sequence = *recovered;
   runtime.last_sequence = *recovered;
-  if (*recovered < marked) return lost_writes(runtime, *recovered, marked);
+  if (*recovered < reading.sequence) return lost_writes(runtime, *recovered, reading.sequence);
   if (!read_only) {
     // What a killed process left unsynced is synced before the mark may name it.
     if (Status synced = runtime.bytes->sync(); !synced) return synced;

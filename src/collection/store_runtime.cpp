@@ -44,7 +44,7 @@ void StoreRuntime::log(const std::string& message) const {
 
 Status StoreRuntime::set_mark(Sequence synced) {
   const std::lock_guard hold(marking);
-  return mark ? mark->write(synced) : Status{};
+  return mark ? mark->write(synced, bytes->file_list()) : Status{};
 }
 
 Result<CallGuard> CallGuard::enter(StoreRuntime& runtime) {

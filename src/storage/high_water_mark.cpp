@@ -15,7 +15,7 @@ struct MarkBytes {
   std::uint32_t clean;
   std::uint64_t sequence;
   StoreId store;
-  std::array<std::uint8_t, 16> zero;
+  FileListMark file_list;
   std::uint64_t checksum;
 };
 static_assert(sizeof(MarkBytes) == 64 && std::is_trivially_copyable_v<MarkBytes>);
@@ -33,8 +33,8 @@ std::uint64_t checksum_of(const MarkBytes& mark) {
   return checksum64(bytes_of(mark).first(offsetof(MarkBytes, checksum)));
 }
 
-MarkBytes make_mark(const StoreId& id, Sequence sequence, std::uint32_t clean) {
-  MarkBytes mark{kMagic, kFormatVersion, clean, sequence, id, {}, 0};
+MarkBytes make_mark(const StoreId& id, Sequence sequence, const FileListMark& files, bool clean) {
+  MarkBytes mark{kMagic, kFormatVersion, clean ? 1U : 0U, sequence, id, files, 0};
   mark.checksum = checksum_of(mark);
   return mark;
 }
@@ -87,6 +87,8 @@ Result<PlacedReading> read_marks(const File& file, const std::string& path, cons
       found.reading.clean = mark->clean == 1;
       found.next_place = (place + 1) % kPlaces;
     }
+    if (is_later(mark->file_list, found.reading.file_list))
+      found.reading.file_list = mark->file_list;
     if (same) found.reading.clean = found.reading.clean && mark->clean == 1;
     any = true;
   }
@@ -108,7 +110,7 @@ Result<std::unique_ptr<File>> open_marks(FileSystem& files, const std::string& p
 Status HighWaterMark::create(FileSystem& files, const std::string& directory, const StoreId& id) {
   auto file = files.open(path_in(directory, kMarkFile), OpenMode::kCreateOrTruncate);
   if (!file) return std::move(file).error();
-  const MarkBytes mark = make_mark(id, 0, 1);
+  const MarkBytes mark = make_mark(id, 0, {}, true);
   std::vector<std::byte> bytes(kFileBytes);
   for (std::uint64_t place = 0; place < kPlaces; ++place) {
     std::memcpy(bytes.data() + place * kPlaceBytes, &mark, sizeof(mark));
@@ -141,20 +143,22 @@ Result<HighWaterMark> HighWaterMark::open(FileSystem& files, const std::string& 
   return mark;
 }
 
-Status HighWaterMark::write(Sequence synced) { return write_mark(synced, 0); }
+Status HighWaterMark::write(Sequence synced, const FileListMark& files) {
+  return write_mark(synced, files, false);
+}
 
-Status HighWaterMark::write_clean(Sequence synced) {
+Status HighWaterMark::write_clean(Sequence synced, const FileListMark& files) {
   // Both places: otherwise the older "not clean" of the same sequence would outvote this one.
   for (std::uint64_t i = 0; i < kPlaces; ++i) {
-    if (Status done = write_mark(synced, 1); !done) return done;
+    if (Status done = write_mark(synced, files, true); !done) return done;
   }
   return sync();
 }
 
 Status HighWaterMark::sync() { return file_->sync(); }
 
-Status HighWaterMark::write_mark(Sequence sequence, std::uint32_t clean) {
-  const MarkBytes mark = make_mark(id_, sequence, clean);
+Status HighWaterMark::write_mark(Sequence sequence, const FileListMark& files, bool clean) {
+  const MarkBytes mark = make_mark(id_, sequence, files, clean);
   if (Status done = file_->write_at(next_place_ * kPlaceBytes, bytes_of(mark)); !done) return done;
   next_place_ = (next_place_ + 1) % kPlaces;
   return {};

@@ -325,6 +325,7 @@ class MemoryStore final : public ByteStore {
   SnapshotPointer snapshot() const override { return std::make_shared<MemorySnapshot>(state_); }
   Status verify() const override { return closed_ ? closed() : Status{}; }
   std::vector<std::string> warnings() const override { return {}; }
+  FileListMark file_list() const override { return {}; }
   std::uint64_t bytes_on_disk() const override { return 0; }
   std::uint64_t bytes_in_memory() const override {
     const std::shared_lock hold(state_->mutex());

@@ -1,9 +1,12 @@
 #include "rocksdb_file_system.hpp"
 
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "anear/core/checksum.hpp"
 
 namespace anear::storage {
 namespace {
@@ -111,6 +114,44 @@ class WritableFile final : public rocksdb::FSWritableFile {
   std::uint64_t size_;
 };
 
+/// A list of the database's files: what of it was synced is told to `tracker`.
+class ListFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  ListFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::uint64_t number,
+           std::shared_ptr<FileListTracker> tracker)
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        number_(number),
+        tracker_(std::move(tracker)) {}
+
+  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+    const IOStatus done = target()->Append(data, options, debug);
+    if (done.ok()) {
+      checksum_ = crc32c(bytes_of(data), checksum_);
+      bytes_ += data.size();
+    }
+    return done;
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
+                  IODebugContext* debug) override {
+    return Append(data, options, debug);
+  }
+  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+    const IOStatus done = target()->Sync(options, debug);
+    if (done.ok() && bytes_ <= std::numeric_limits<std::uint32_t>::max())
+      tracker_->synced({number_, static_cast<std::uint32_t>(bytes_), checksum_});
+    return done;
+  }
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return Sync(options, debug);
+  }
+
+ private:
+  std::uint64_t number_;
+  std::shared_ptr<FileListTracker> tracker_;
+  std::uint64_t bytes_ = 0;
+  std::uint32_t checksum_ = 0;
+};
+
 class RandomReadWriteFile final : public rocksdb::FSRandomRWFile {
  public:
   explicit RandomReadWriteFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
@@ -133,23 +174,29 @@ class RandomReadWriteFile final : public rocksdb::FSRandomRWFile {
 
 class Directory final : public rocksdb::FSDirectory {
  public:
-  Directory(std::shared_ptr<FileSystem> files, std::string path)
-      : files_(std::move(files)), path_(std::move(path)) {}
+  Directory(std::shared_ptr<FileSystem> files, std::string path,
+            std::shared_ptr<FileListTracker> tracker)
+      : files_(std::move(files)), path_(std::move(path)), tracker_(std::move(tracker)) {}
   IOStatus Fsync(const IOOptions&, IODebugContext*) override {
-    return sync_outcome(files_->sync_directory(path_));
+    const Status synced = files_->sync_directory(path_);
+    if (synced) tracker_->directory_synced();
+    return sync_outcome(synced);
   }
   IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
 
  private:
   std::shared_ptr<FileSystem> files_;
   std::string path_;
+  std::shared_ptr<FileListTracker> tracker_;
 };
 
 class NoLock final : public rocksdb::FileLock {};
 
 class RocksFileSystem final : public rocksdb::FileSystem {
  public:
-  explicit RocksFileSystem(std::shared_ptr<storage::FileSystem> files) : files_(std::move(files)) {}
+  RocksFileSystem(std::shared_ptr<storage::FileSystem> files,
+                  std::shared_ptr<FileListTracker> tracker)
+      : files_(std::move(files)), tracker_(std::move(tracker)) {}
   const char* Name() const override { return "anear"; }
 
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
@@ -165,7 +212,11 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   IOStatus NewWritableFile(const std::string& path, const FileOptions&,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
-    return open_writable(path, OpenMode::kCreateOrTruncate, result);
+    const IOStatus opened = open_writable(path, OpenMode::kCreateOrTruncate, result);
+    const std::uint64_t number = list_number(path);
+    if (opened.ok() && number != 0)
+      *result = std::make_unique<ListFile>(std::move(*result), number, tracker_);
+    return opened;
   }
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions&,
                               std::unique_ptr<rocksdb::FSWritableFile>* result,
@@ -189,7 +240,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus NewDirectory(const std::string& path, const IOOptions&,
                         std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
-    *result = std::make_unique<Directory>(files_, path);
+    *result = std::make_unique<Directory>(files_, path, tracker_);
     return IOStatus::OK();
   }
   IOStatus FileExists(const std::string& path, const IOOptions&, IODebugContext*) override {
@@ -246,7 +297,9 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
                       IODebugContext*) override {
-    return to_rocksdb(files_->rename({.from = from, .to = to}));
+    const Status moved = files_->rename({.from = from, .to = to});
+    if (moved && names_list_in_use(to)) tracker_->renamed();
+    return to_rocksdb(moved);
   }
   IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
                     IODebugContext*) override {
@@ -315,12 +368,14 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
 
   std::shared_ptr<storage::FileSystem> files_;
+  std::shared_ptr<FileListTracker> tracker_;
 };
 
 }  // namespace
 
-std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files) {
-  return std::make_shared<RocksFileSystem>(std::move(files));
+std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(
+    std::shared_ptr<FileSystem> files, std::shared_ptr<FileListTracker> tracker) {
+  return std::make_shared<RocksFileSystem>(std::move(files), std::move(tracker));
 }
 
 }  // namespace anear::storage

@@ -10,10 +10,13 @@
 
 #include <memory>
 
+#include "anear/storage/file_list.hpp"
 #include "anear/storage/file_system.hpp"
 
 namespace anear::storage {
 
-std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files);
+/// `tracker` is told what becomes of the database's lists of files.
+std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(
+    std::shared_ptr<FileSystem> files, std::shared_ptr<FileListTracker> tracker);
 
 }  // namespace anear::storage

@@ -129,6 +129,7 @@ class RocksStore final : public ByteStore {
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status verify() const override;
   std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
+  FileListMark file_list() const override { return database_->parts.file_list->mark(); }
   std::uint64_t bytes_on_disk() const override;
   std::uint64_t bytes_in_memory() const override;
   Status close() override;
@@ -310,6 +311,10 @@ Error open_error(const ByteStoreOptions& options, const rocksdb::Status& status)
 Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options) {
   ByteStoreOptions settled = options;
   if (settled.file_system == nullptr) settled.file_system = os_file_system();
+  if (Status whole = check_file_list(*settled.file_system, settled.directory, settled.file_list);
+      !whole) {
+    return std::move(whole).error();
+  }
   auto database = std::make_shared<Database>();
   database->parts = make_parts(settled.file_system);
   const rocksdb::DBOptions database_settings = database_options(database->parts);

@@ -71,16 +71,16 @@ TEST_CASE("The high-water mark tells the highest sequence and whether the store 
     REQUIRE(mark);
     CHECK(mark->reading().sequence == 0);
     CHECK(mark->reading().clean);
-    for (Sequence sequence = 0; sequence <= 5; ++sequence) REQUIRE(mark->write(sequence));
+    for (Sequence sequence = 0; sequence <= 5; ++sequence) REQUIRE(mark->write(sequence, {}));
   }
   CHECK(HighWaterMark::read(files, directory.path(), id)->sequence == 5);
   CHECK_FALSE(HighWaterMark::read(files, directory.path(), id)->clean);
   auto mark = HighWaterMark::open(files, directory.path(), id);
   REQUIRE(mark);
-  REQUIRE(mark->write_clean(6));
+  REQUIRE(mark->write_clean(6, {}));
   CHECK(HighWaterMark::read(files, directory.path(), id)->sequence == 6);
   CHECK(HighWaterMark::read(files, directory.path(), id)->clean);
-  REQUIRE(mark->write(6));
+  REQUIRE(mark->write(6, {}));
   CHECK_FALSE(HighWaterMark::read(files, directory.path(), id)->clean);
   const auto other = HighWaterMark::read(files, directory.path(), StoreId{8});
   REQUIRE_FALSE(other);
@@ -95,7 +95,7 @@ TEST_CASE("A mark torn at any byte leaves the one before") {
   const auto write = [&](Sequence sequence) {
     auto mark = HighWaterMark::open(files, directory.path(), id);
     REQUIRE(mark);
-    REQUIRE(mark->write(sequence));
+    REQUIRE(mark->write(sequence, {}));
   };
   write(1'000);
   const std::string before = bytes_of_file(directory / "MARK");

@@ -18,6 +18,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
+#include "anear/storage/file_list.hpp"
 
 namespace anear::storage {
 
@@ -133,6 +134,8 @@ class ByteStore {
   /// What the database complained about since it was opened, for the recovery report ("dropping 22
   /// bytes; Corruption: …"). The first 64 lines.
   virtual std::vector<std::string> warnings() const = 0;
+  /// What the database's list of files is known to hold on the disk; nothing in memory.
+  virtual FileListMark file_list() const = 0;
   /// Bytes of the store's files, for statistics.
   virtual std::uint64_t bytes_on_disk() const = 0;
   /// Bytes that RocksDB (or the maps) hold in memory, for statistics.
@@ -149,10 +152,12 @@ struct ByteStoreOptions {
   std::shared_ptr<FileSystem>
       file_system{};  ///< Carries every file operation. Null: the operating system.
   MergeFunction merge = nullptr;
+  FileListMark file_list{};  ///< What the database's list of files must at least hold.
 };
 
 /// Opens (or makes) a RocksDB in `options.directory`. The log's recovery is point-in-time: the
-/// caller compares the recovered sequence with the high-water mark.
+/// caller compares the recovered sequence with the high-water mark. kCorruption before anything is
+/// touched: see check_file_list.
 Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options);
 
 /// A store that lives and dies with the process. `sync` means nothing to it.

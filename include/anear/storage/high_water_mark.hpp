@@ -3,10 +3,11 @@
 //
 //   MARK, 8,192 bytes: one mark at 0, one at 4,096, written in turn, so that a torn write leaves
 //   the other. A mark is 64 bytes, little-endian: | "ANEARMRK" | format u32 | clean u32 | sequence
-//   u64 | store id 16 | zero 16 | XXH3-64 u64 |
+//   u64 | store id 16 | file list: number u64, bytes u32, CRC-32C u32 | XXH3-64 u64 |
 //
 // A mark is written after a synced commit and not synced itself: after a killed process it is
-// exact, after power loss a lower bound. It never names a sequence that was not synced.
+// exact, after power loss a lower bound. It never names a sequence, or bytes of the file list,
+// that were not synced.
 //
 // Threads: one at a time.
 #pragma once
@@ -17,6 +18,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
+#include "anear/storage/file_list.hpp"
 #include "anear/storage/file_system.hpp"
 #include "anear/storage/store_directory.hpp"
 
@@ -27,6 +29,7 @@ class HighWaterMark {
   /// What the two places held when the file was opened.
   struct Reading {
     Sequence sequence = 0;         ///< The highest valid mark.
+    FileListMark file_list{};      ///< The latest of both.
     bool clean = false;            ///< The store was closed properly after that mark.
     std::uint32_t unreadable = 0;  ///< Places that hold no valid mark (0 or 1): a torn write.
   };
@@ -41,18 +44,19 @@ class HighWaterMark {
                                     const StoreId& id);
 
   const Reading& reading() const noexcept { return reading_; }
-  /// Says that everything up to `synced` is on the disk, and that the store is open. One 64-byte
-  /// write, no sync. A store that is opened for writing says it once before its first commit.
-  Status write(Sequence synced);
+  /// Says that everything up to `synced` and `files` is on the disk, and that the store is open.
+  /// One 64-byte write, no sync. A store that is opened for writing says it once before its first
+  /// commit.
+  Status write(Sequence synced, const FileListMark& files);
   /// The same, for a store that closes now; synced.
-  Status write_clean(Sequence synced);
+  Status write_clean(Sequence synced, const FileListMark& files);
   /// Makes the last mark survive power loss.
   Status sync();
 
  private:
   HighWaterMark(std::unique_ptr<File> file, const StoreId& id) noexcept
       : file_(std::move(file)), id_(id) {}
-  Status write_mark(Sequence sequence, std::uint32_t clean);
+  Status write_mark(Sequence sequence, const FileListMark& files, bool clean);
 
   std::unique_ptr<File> file_;
   StoreId id_{};
