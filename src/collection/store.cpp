@@ -124,7 +124,9 @@ Result<Collection> Store::collection(std::string_view name) const {
                    (known.empty() ? "the store has none" : "there are " + known)};
 }
 
-std::vector<std::string> Store::collections() const {
+Result<std::vector<std::string>> Store::collections() const {
+  const auto guard = CallGuard::enter(*impl_->runtime);
+  if (!guard) return guard.error();
   const std::lock_guard hold(impl_->mutex);
   std::vector<std::string> names;
   for (const auto& [name, held] : impl_->collections) names.push_back(name);

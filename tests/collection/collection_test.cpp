@@ -417,7 +417,7 @@ TEST_CASE("Of two drops at once one finds the collection gone") {
     other.join();
     std::sort(codes.begin(), codes.end());
     REQUIRE(codes == std::array{ErrorCode::kOk, ErrorCode::kNotFound});
-    REQUIRE(store.collections().empty());
+    REQUIRE(store.collections()->empty());
   }
 }
 
@@ -426,7 +426,7 @@ TEST_CASE("Names and schemas that cannot be kept are refused") {
   const auto code = [&](const std::string& name, const CollectionSchema& schema) {
     const auto made = store.create_collection(name, schema);
     REQUIRE_FALSE(made);
-    CHECK(store.collections().empty());
+    CHECK(store.collections()->empty());
     return made.error().code;
   };
   for (const char* name : {"", "../x", "a/b", "1a", "with space", "\xff"})

@@ -252,6 +252,7 @@ TEST_CASE("After close every handle says closed") {
   CHECK(docs->search(near_to(rows.row(0), 1)).error().code == ErrorCode::kClosed);
   CHECK(docs->upsert(Batch().numbered(0, 1)).error().code == ErrorCode::kClosed);
   CHECK(store.collection("docs").error().code == ErrorCode::kClosed);
+  CHECK(store.collections().error().code == ErrorCode::kClosed);
 }
 
 TEST_CASE("A directory that holds something else is left alone") {
@@ -412,6 +413,6 @@ TEST_CASE("Many collections open quickly enough to be usable") {
     REQUIRE(store.drop_collection("c50"));
   }
   Store store = must_open(path);
-  CHECK(store.collections().size() == 99);
+  CHECK(store.collections()->size() == 99);
   CHECK_FALSE(store.collection("c50"));
 }

@@ -66,14 +66,10 @@ int32_t anear_store_collections(const anear_store* store, char* names, size_t* n
     if (Status status = required({{store, "store"}, {names_size, "names_size"}}); !status)
       return status;
     if (names == nullptr && *names_size != 0) return null_argument("names");
-    // collections() itself cannot fail; a look-up tells whether the store is open.
-    const auto probe = store->store.collection("");
-    if (!probe && (probe.error().code == anear::ErrorCode::kClosed ||
-                   probe.error().code == anear::ErrorCode::kForked)) {
-      return probe.error();
-    }
+    const auto known = store->store.collections();
+    if (!known) return known.error();
     std::string all;
-    for (const std::string& name : store->store.collections()) all.append(name).push_back('\0');
+    for (const std::string& name : *known) all.append(name).push_back('\0');
     const std::size_t room = *names_size;
     *names_size = all.size();
     if (all.size() > room) {

@@ -11,7 +11,7 @@ from typing import Any
 from . import _core
 from ._checks import text, whole
 from ._collection import Collection
-from ._errors import ClosedError, Error, ForkedError
+from ._errors import Error
 from ._schema import FieldType, Vector, describe_fields, describe_vectors
 
 
@@ -93,7 +93,6 @@ class Store:
 
     def collections(self) -> list[str]:
         """The names of all collections."""
-        self._check()
         return self._core.collections()
 
     def drop_collection(self, name: str) -> None:
@@ -114,14 +113,6 @@ class Store:
         ClosedError."""
         self._core.close()
         self._closed = True
-
-    def _check(self) -> None:
-        if self._process != os.getpid():
-            raise ForkedError(
-                f"the store was opened by process {self._process} and is used in its forked child: open it again there"
-            )
-        if self._closed:
-            raise ClosedError(f"the store '{self.path}' is closed")
 
 
 def open(

@@ -119,7 +119,7 @@ void bind_store(py::module_& module) {
            })
       .def("collections",
            [](const OwnedStore& owned) {
-             return without_gil([&] { return owned.store->collections(); });
+             return unwrap(without_gil([&] { return owned.store->collections(); }));
            })
       .def("drop_collection",
            [](OwnedStore& owned, const std::string& name) {

@@ -54,3 +54,11 @@ def test_the_readme_runs(tmp_path):
             timeout=120,
         )
         assert finished.returncode == 0, finished.stderr
+
+
+def test_the_readme_shows_the_c_and_cpp_examples_as_they_are_built_and_run():
+    text = (ROOT / "README.md").read_text()
+    for language in ("c", "cpp"):
+        blocks = text.split(f"```{language}\n")[1:]
+        assert len(blocks) == 1
+        assert (EXAMPLES / f"quickstart.{language}").read_text().endswith(blocks[0].split("```")[0])

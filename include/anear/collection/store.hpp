@@ -46,7 +46,8 @@ class Store {
   /// kAlreadyExists when the name is taken (case matters).
   Result<Collection> create_collection(const std::string& name, const CollectionSchema& schema);
   Result<Collection> collection(std::string_view name) const;
-  std::vector<std::string> collections() const;
+  /// The names of all collections, in ascending order.
+  Result<std::vector<std::string>> collections() const;
   /// Deletes the collection and all of its records. Handles to it return kNotFound from then on.
   Status drop_collection(std::string_view name);
 
