@@ -235,6 +235,7 @@ Status Store::Impl::close() {
     }
     collections.clear();
   }
+  runtime->bytes.reset();
   runtime->lock.reset();
   return status;
 }

@@ -61,7 +61,7 @@ struct StoreRuntime {
   storage::StoreIdentity identity;
   std::optional<storage::StoreLock> lock;
   storage::ProcessGuard process;
-  std::unique_ptr<storage::ByteStore> bytes;
+  std::unique_ptr<storage::ByteStore> bytes;  ///< Null once it is closed.
   RecoveryReport recovery;
 
   /// Held shared by every call, exclusively by close().

@@ -24,8 +24,7 @@ Error list_error(const std::string& path, const std::string& why, Subcode subcod
                subcode};
 }
 
-/// Reads the name of the list in use.
-Result<std::string> list_in_use(FileSystem& files, const std::string& directory) {
+Result<std::string> name_of_list_in_use(FileSystem& files, const std::string& directory) {
   constexpr std::size_t kNameMax = 64;
   const std::string current = path_in(directory, kCurrentFile);
   auto name = read_file(files, current, kNameMax);
@@ -61,7 +60,7 @@ bool is_later(const FileListMark& mark, const FileListMark& other) noexcept {
 
 Status check_file_list(FileSystem& files, const std::string& directory, const FileListMark& mark) {
   if (mark.number == 0) return {};
-  const auto name = list_in_use(files, directory);
+  const auto name = name_of_list_in_use(files, directory);
   if (!name) return name.error();
   const std::string path = path_in(directory, *name);
   const std::uint64_t number = list_number(*name);
@@ -74,7 +73,7 @@ Status check_file_list(FileSystem& files, const std::string& directory, const Fi
   const auto file = files.open(path, OpenMode::kRead);
   if (!file && file.error().code == ErrorCode::kNotFound) {
     // A writer may have put a later one in use since.
-    const auto again = list_in_use(files, directory);
+    const auto again = name_of_list_in_use(files, directory);
     if (again && list_number(*again) > mark.number) return {};
     return list_error(path, "is missing", Subcode::kTruncated);
   }
@@ -91,6 +90,14 @@ Status check_file_list(FileSystem& files, const std::string& directory, const Fi
   if (!checksum) return checksum.error();
   if (*checksum == mark.checksum) return {};
   return list_error(path, "holds other bytes than were written", Subcode::kChecksum);
+}
+
+Result<FileListMark> list_in_use(FileSystem& files, const std::string& directory) {
+  const auto name = name_of_list_in_use(files, directory);
+  if (!name) return name.error();
+  const auto facts = files.info(path_in(directory, *name));
+  if (!facts) return facts.error();
+  return FileListMark{list_number(*name), static_cast<std::uint32_t>(facts->bytes), 0};
 }
 
 std::uint64_t list_number(std::string_view path) noexcept {

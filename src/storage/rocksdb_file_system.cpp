@@ -114,14 +114,12 @@ class WritableFile final : public rocksdb::FSWritableFile {
   std::uint64_t size_;
 };
 
-/// A list of the database's files: what of it was synced is told to `tracker`.
+/// A list of the database's files: what of it was synced is told to the tracker.
 class ListFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   ListFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::uint64_t number,
-           std::shared_ptr<FileListTracker> tracker)
-      : FSWritableFileOwnerWrapper(std::move(file)),
-        number_(number),
-        tracker_(std::move(tracker)) {}
+           std::shared_ptr<FileAccess> access)
+      : FSWritableFileOwnerWrapper(std::move(file)), number_(number), access_(std::move(access)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     const IOStatus done = target()->Append(data, options, debug);
@@ -138,7 +136,7 @@ class ListFile final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     const IOStatus done = target()->Sync(options, debug);
     if (done.ok() && bytes_ <= std::numeric_limits<std::uint32_t>::max())
-      tracker_->synced({number_, static_cast<std::uint32_t>(bytes_), checksum_});
+      access_->file_list.synced({number_, static_cast<std::uint32_t>(bytes_), checksum_});
     return done;
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
@@ -147,7 +145,7 @@ class ListFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
  private:
   std::uint64_t number_;
-  std::shared_ptr<FileListTracker> tracker_;
+  std::shared_ptr<FileAccess> access_;
   std::uint64_t bytes_ = 0;
   std::uint32_t checksum_ = 0;
 };
@@ -174,12 +172,11 @@ class RandomReadWriteFile final : public rocksdb::FSRandomRWFile {
 
 class Directory final : public rocksdb::FSDirectory {
  public:
-  Directory(std::shared_ptr<FileSystem> files, std::string path,
-            std::shared_ptr<FileListTracker> tracker)
-      : files_(std::move(files)), path_(std::move(path)), tracker_(std::move(tracker)) {}
+  Directory(std::shared_ptr<FileSystem> files, std::string path, std::shared_ptr<FileAccess> access)
+      : files_(std::move(files)), path_(std::move(path)), access_(std::move(access)) {}
   IOStatus Fsync(const IOOptions&, IODebugContext*) override {
     const Status synced = files_->sync_directory(path_);
-    if (synced) tracker_->directory_synced();
+    if (synced) access_->file_list.directory_synced();
     return sync_outcome(synced);
   }
   IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
@@ -187,16 +184,15 @@ class Directory final : public rocksdb::FSDirectory {
  private:
   std::shared_ptr<FileSystem> files_;
   std::string path_;
-  std::shared_ptr<FileListTracker> tracker_;
+  std::shared_ptr<FileAccess> access_;
 };
 
 class NoLock final : public rocksdb::FileLock {};
 
 class RocksFileSystem final : public rocksdb::FileSystem {
  public:
-  RocksFileSystem(std::shared_ptr<storage::FileSystem> files,
-                  std::shared_ptr<FileListTracker> tracker)
-      : files_(std::move(files)), tracker_(std::move(tracker)) {}
+  RocksFileSystem(std::shared_ptr<storage::FileSystem> files, std::shared_ptr<FileAccess> access)
+      : files_(std::move(files)), access_(std::move(access)) {}
   const char* Name() const override { return "anear"; }
 
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
@@ -212,27 +208,31 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   IOStatus NewWritableFile(const std::string& path, const FileOptions&,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
+    if (access_->sealed) return sealed();
     const IOStatus opened = open_writable(path, OpenMode::kCreateOrTruncate, result);
     const std::uint64_t number = list_number(path);
     if (opened.ok() && number != 0)
-      *result = std::make_unique<ListFile>(std::move(*result), number, tracker_);
+      *result = std::make_unique<ListFile>(std::move(*result), number, access_);
     return opened;
   }
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions&,
                               std::unique_ptr<rocksdb::FSWritableFile>* result,
                               IODebugContext*) override {
+    if (access_->sealed) return sealed();
     return open_writable(path, OpenMode::kReadWriteCreate, result);
   }
   IOStatus ReuseWritableFile(const std::string& path, const std::string& old_path,
                              const FileOptions& options,
                              std::unique_ptr<rocksdb::FSWritableFile>* result,
                              IODebugContext* debug) override {
+    if (access_->sealed) return sealed();
     const Status moved = files_->rename({.from = old_path, .to = path});
     return moved ? NewWritableFile(path, options, result, debug) : to_rocksdb(moved);
   }
   IOStatus NewRandomRWFile(const std::string& path, const FileOptions&,
                            std::unique_ptr<rocksdb::FSRandomRWFile>* result,
                            IODebugContext*) override {
+    if (access_->sealed) return sealed();
     auto file = files_->open(path, OpenMode::kReadWrite);
     if (!file) return to_rocksdb(file.error());
     *result = std::make_unique<RandomReadWriteFile>(std::move(*file));
@@ -240,7 +240,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus NewDirectory(const std::string& path, const IOOptions&,
                         std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
-    *result = std::make_unique<Directory>(files_, path, tracker_);
+    *result = std::make_unique<Directory>(files_, path, access_);
     return IOStatus::OK();
   }
   IOStatus FileExists(const std::string& path, const IOOptions&, IODebugContext*) override {
@@ -259,16 +259,19 @@ class RocksFileSystem final : public rocksdb::FileSystem {
     return IOStatus::OK();
   }
   IOStatus DeleteFile(const std::string& path, const IOOptions&, IODebugContext*) override {
+    if (access_->sealed) return sealed();
     return to_rocksdb(files_->remove(path));
   }
   IOStatus Truncate(const std::string& path, std::size_t size, const IOOptions&,
                     IODebugContext*) override {
+    if (access_->sealed) return sealed();
     auto file = files_->open(path, OpenMode::kReadWrite);
     if (!file) return to_rocksdb(file.error());
     const Status done = (*file)->truncate(size);
     return done ? to_rocksdb((*file)->close()) : to_rocksdb(done);
   }
   IOStatus CreateDir(const std::string& path, const IOOptions&, IODebugContext*) override {
+    if (access_->sealed) return sealed();
     return to_rocksdb(files_->make_directory(path));
   }
   IOStatus CreateDirIfMissing(const std::string& path, const IOOptions&, IODebugContext*) override {
@@ -279,6 +282,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
     return facts ? IOStatus::OK() : to_rocksdb(facts.error());
   }
   IOStatus DeleteDir(const std::string& path, const IOOptions&, IODebugContext*) override {
+    if (access_->sealed) return sealed();
     return to_rocksdb(files_->remove_directory(path));
   }
   IOStatus GetFileSize(const std::string& path, const IOOptions&, std::uint64_t* size,
@@ -297,12 +301,14 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
                       IODebugContext*) override {
+    if (access_->sealed) return sealed();
     const Status moved = files_->rename({.from = from, .to = to});
-    if (moved && names_list_in_use(to)) tracker_->renamed();
+    if (moved && names_list_in_use(to)) access_->file_list.renamed();
     return to_rocksdb(moved);
   }
   IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
                     IODebugContext*) override {
+    if (access_->sealed) return sealed();
     return to_rocksdb(files_->link({.from = from, .to = to}));
   }
   IOStatus AreFilesSame(const std::string& first, const std::string& second, const IOOptions&,
@@ -350,6 +356,9 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
 
  private:
+  static IOStatus sealed() {
+    return IOStatus::IOError("the database is read-only or closed: it may not change files");
+  }
   template <typename Reader, typename Base>
   IOStatus open_as(const std::string& path, std::unique_ptr<Base>* result) {
     auto file = files_->open(path, OpenMode::kRead);
@@ -368,14 +377,14 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
 
   std::shared_ptr<storage::FileSystem> files_;
-  std::shared_ptr<FileListTracker> tracker_;
+  std::shared_ptr<FileAccess> access_;
 };
 
 }  // namespace
 
-std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(
-    std::shared_ptr<FileSystem> files, std::shared_ptr<FileListTracker> tracker) {
-  return std::make_shared<RocksFileSystem>(std::move(files), std::move(tracker));
+std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files,
+                                                              std::shared_ptr<FileAccess> access) {
+  return std::make_shared<RocksFileSystem>(std::move(files), std::move(access));
 }
 
 }  // namespace anear::storage

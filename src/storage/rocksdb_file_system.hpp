@@ -8,6 +8,7 @@
 
 #include <rocksdb/file_system.h>
 
+#include <atomic>
 #include <memory>
 
 #include "anear/storage/file_list.hpp"
@@ -15,8 +16,16 @@
 
 namespace anear::storage {
 
-/// `tracker` is told what becomes of the database's lists of files.
-std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(
-    std::shared_ptr<FileSystem> files, std::shared_ptr<FileListTracker> tracker);
+/// How the store is at a database's files.
+struct FileAccess {
+  FileListTracker file_list;
+  /// From then on no file is made, removed, renamed or cut: a database that is read-only, or is
+  /// closed and not yet destroyed, would otherwise remove what its successor has made. RocksDB
+  /// removes every file that it does not know when it is destroyed.
+  std::atomic<bool> sealed{false};
+};
+
+std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files,
+                                                              std::shared_ptr<FileAccess> access);
 
 }  // namespace anear::storage

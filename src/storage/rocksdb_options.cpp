@@ -121,7 +121,7 @@ std::vector<std::string> Warnings::lines() const {
 
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
   RocksdbParts parts;
-  parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.file_list));
+  parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
   parts.cache = rocksdb::NewLRUCache(32 * kMiB);
   return parts;
 }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "anear/storage/byte_store.hpp"
-#include "anear/storage/file_list.hpp"
+#include "rocksdb_file_system.hpp"
 
 namespace anear::storage {
 
@@ -44,7 +44,7 @@ class Warnings {
 struct RocksdbParts {
   std::shared_ptr<WriteHealth> health = std::make_shared<WriteHealth>();
   std::shared_ptr<Warnings> warnings = std::make_shared<Warnings>();
-  std::shared_ptr<FileListTracker> file_list = std::make_shared<FileListTracker>();
+  std::shared_ptr<FileAccess> access = std::make_shared<FileAccess>();
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
 };

@@ -13,6 +13,7 @@
 
 #include "anear/storage/byte_store.hpp"
 #include "anear/storage/store_directory.hpp"
+#include "rocksdb_fork.hpp"
 #include "rocksdb_options.hpp"
 
 namespace anear::storage {
@@ -21,7 +22,7 @@ namespace {
 Error to_error(const rocksdb::Status& status) {
   ErrorCode code = ErrorCode::kInternal;
   if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kIo;
-  if (status.IsPathNotFound()) code = ErrorCode::kNotFound;
+  if (status.IsPathNotFound()) code = ErrorCode::kCorruption;  // A file that the list names.
   if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
   if (status.IsCorruption()) code = ErrorCode::kCorruption;
   if (status.IsMemoryLimit()) code = ErrorCode::kOutOfMemory;
@@ -33,6 +34,9 @@ Error closed_error() { return Error{ErrorCode::kClosed, "the store is closed"}; 
 /// The open database and all it needs; shared by the store, its snapshots and its iterators.
 struct Database {
   RocksdbParts parts;
+  OpenDatabase counted;
+  ByteStoreOptions options;
+  FileListMark opened;  ///< What a read-only database opened.
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;  ///< [0] is RocksDB's own "default".
 
@@ -45,6 +49,23 @@ struct Database {
       (void)db->DestroyColumnFamilyHandle(family);
     }
     (void)db->Close();  // All that counts was synced by close() or by the commits themselves.
+  }
+  /// What a failed read means. Beside a writer, a read-only database may miss files that the
+  /// writer has replaced since.
+  Error read_error(const rocksdb::Status& status) const {
+    Error error = to_error(status);
+    if (options.read_only && was_changed_by_writer()) {
+      error.code = ErrorCode::kSnapshotExpired;
+      error.message =
+          "the store was changed by its writer since it was opened read-only; open it "
+          "again. (" +
+          error.message + ")";
+    }
+    return error;
+  }
+  bool was_changed_by_writer() const {
+    const auto now = list_in_use(*options.file_system, options.directory);
+    return now && *now != opened;
   }
   rocksdb::ColumnFamilyHandle* at(Family family) const {
     return families[static_cast<std::size_t>(family) + 1];
@@ -89,7 +110,7 @@ class RocksIterator final : public ByteIterator {
   std::string_view value() const override { return iterator_->value().ToStringView(); }
   Status status() const override {
     const rocksdb::Status status = iterator_->status();
-    return status.ok() ? Status{} : Status{to_error(status)};
+    return status.ok() ? Status{} : Status{database_->read_error(status)};
   }
 
  private:
@@ -111,8 +132,8 @@ class ClosedIterator final : public ByteIterator {
 
 class RocksStore final : public ByteStore {
  public:
-  RocksStore(std::shared_ptr<Database> database, ByteStoreOptions options)
-      : database_(std::move(database)), options_(std::move(options)) {}
+  explicit RocksStore(std::shared_ptr<Database> database)
+      : database_(std::move(database)), options_(database_->options) {}
   RocksStore(const RocksStore&) = delete;
   RocksStore& operator=(const RocksStore&) = delete;
   ~RocksStore() override { (void)RocksStore::close(); }
@@ -129,7 +150,7 @@ class RocksStore final : public ByteStore {
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status verify() const override;
   std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
-  FileListMark file_list() const override { return database_->parts.file_list->mark(); }
+  FileListMark file_list() const override { return database_->parts.access->file_list.mark(); }
   std::uint64_t bytes_on_disk() const override;
   std::uint64_t bytes_in_memory() const override;
   Status close() override;
@@ -142,7 +163,7 @@ class RocksStore final : public ByteStore {
   rocksdb::DB& db() const { return *database_->db; }
 
   std::shared_ptr<Database> database_;
-  ByteStoreOptions options_;
+  const ByteStoreOptions& options_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> written_{false};
 };
@@ -220,7 +241,7 @@ Result<std::optional<std::string>> RocksStore::get(Family family, std::string_vi
   const rocksdb::Status status =
       db().Get(read_options(snapshot), database_->at(family), key, &value);
   if (status.IsNotFound()) return std::optional<std::string>{};
-  if (!status.ok()) return to_error(status);
+  if (!status.ok()) return database_->read_error(status);
   return std::optional<std::string>(std::move(value));
 }
 
@@ -237,7 +258,7 @@ Result<std::vector<std::optional<std::string>>> RocksStore::get_many(
   std::vector<std::optional<std::string>> values(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) continue;
-    if (!statuses[i].ok()) return to_error(statuses[i]);
+    if (!statuses[i].ok()) return database_->read_error(statuses[i]);
     values[i].emplace(found[i].data(), found[i].size());
   }
   return values;
@@ -256,9 +277,9 @@ Status RocksStore::verify() const {
     if (Status flushed = flush(); !flushed) return flushed;
   }
   const rocksdb::Status files = db().VerifyFileChecksums(rocksdb::ReadOptions());
-  if (!files.ok()) return to_error(files);
+  if (!files.ok()) return database_->read_error(files);
   const rocksdb::Status blocks = db().VerifyChecksum();
-  return blocks.ok() ? Status{} : Status{to_error(blocks)};
+  return blocks.ok() ? Status{} : Status{database_->read_error(blocks)};
 }
 
 Status RocksStore::flush() const {
@@ -292,6 +313,7 @@ Status RocksStore::close() {
     if (outcome) outcome = flush();  // So that the next open has no log to replay.
   }
   rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
+  database_->parts.access->sealed = true;
   return outcome;
 }
 
@@ -303,32 +325,51 @@ Error open_error(const ByteStoreOptions& options, const rocksdb::Status& status)
     // Families that are missing or that we do not know: not a store of this format.
     error.code = options.read_only ? ErrorCode::kNotFound : ErrorCode::kUnsupportedFormat;
   }
+  const bool never_made = options.file_list.number == 0;
+  if (status.IsPathNotFound() && options.read_only && never_made) error.code = ErrorCode::kNotFound;
   return error;
+}
+
+rocksdb::Status open_database(Database& database) {
+  const rocksdb::DBOptions settings = database_options(database.parts);
+  const auto families = family_descriptors(database.parts, database.options.merge);
+  const std::string& directory = database.options.directory;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      database.options.read_only
+          ? rocksdb::DB::OpenForReadOnly(settings, directory, families, &database.families, &db)
+          : rocksdb::DB::Open(settings, directory, families, &database.families, &db);
+  database.db.reset(db);
+  return opened;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options) {
+  constexpr int kAttemptsMax = 8;  // A writer beside a read-only store may replace files meanwhile.
   ByteStoreOptions settled = options;
   if (settled.file_system == nullptr) settled.file_system = os_file_system();
+  if (Status prepared = prepare_for_fork(); !prepared) return std::move(prepared).error();
   if (Status whole = check_file_list(*settled.file_system, settled.directory, settled.file_list);
       !whole) {
     return std::move(whole).error();
   }
-  auto database = std::make_shared<Database>();
-  database->parts = make_parts(settled.file_system);
-  const rocksdb::DBOptions database_settings = database_options(database->parts);
-  const auto families = family_descriptors(database->parts, options.merge);
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened =
-      settled.read_only ? rocksdb::DB::OpenForReadOnly(database_settings, settled.directory,
-                                                       families, &database->families, &db)
-                        : rocksdb::DB::Open(database_settings, settled.directory, families,
-                                            &database->families, &db);
-  if (!opened.ok()) return open_error(settled, opened);
-  database->db.reset(db);
-  return std::unique_ptr<ByteStore>(
-      std::make_unique<RocksStore>(std::move(database), std::move(settled)));
+  for (int attempt = 1;; ++attempt) {
+    auto database = std::make_shared<Database>();
+    database->options = settled;
+    database->parts = make_parts(settled.file_system);
+    database->parts.access->sealed = settled.read_only;
+    if (settled.read_only) {
+      const auto list = list_in_use(*settled.file_system, settled.directory);
+      if (list) database->opened = *list;
+    }
+    const rocksdb::Status opened = open_database(*database);
+    if (opened.ok())
+      return std::unique_ptr<ByteStore>(std::make_unique<RocksStore>(std::move(database)));
+    const bool again =
+        settled.read_only && attempt < kAttemptsMax && database->was_changed_by_writer();
+    if (!again) return open_error(settled, opened);
+  }
 }
 
 }  // namespace anear::storage

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -255,6 +256,55 @@ TEST_CASE("After close every handle says closed") {
   CHECK(store.collections().error().code == ErrorCode::kClosed);
 }
 
+TEST_CASE("A store that is closed and still held takes nothing from its successor") {
+  const TempDirectory directory;
+  const auto rows = clustered_rows({60, kDimension}, 9);
+  std::optional<Store> first = must_open(directory / "store");
+  auto docs = first->create_collection("docs", schema_of_docs());
+  add(*docs, rows, 0, 20);
+  REQUIRE(first->close());
+  {
+    Store second = must_open(directory / "store");
+    auto again = second.collection("docs");
+    add(*again, rows, 20, 20);
+    REQUIRE(second.verify());
+    first.reset();
+    docs = *again;
+    REQUIRE(second.verify());
+    expect_records(*again, rows, 40);
+  }
+  Store third = must_open(directory / "store");
+  REQUIRE(third.verify());
+  expect_records(*third.collection("docs"), rows, 40);
+}
+
+TEST_CASE("A reader beside a writer takes nothing from it, and is right or says that it is late") {
+  const TempDirectory directory;
+  const auto rows = clustered_rows({400, kDimension}, 10);
+  Store writer = must_open(directory / "store");
+  auto docs = writer.create_collection("docs", schema_of_docs());
+  add(*docs, rows, 0, 100);
+  REQUIRE(docs->flush());
+  for (std::size_t round = 0; round < 3; ++round) {
+    const Store reader = must_open(directory / "store", {.read_only = true});
+    const auto seen = reader.collection("docs");
+    REQUIRE(*seen->count({}) == 100 * (round + 1));
+    add(*docs, rows, 100 * (round + 1), 100);
+    REQUIRE(docs->flush());
+    REQUIRE(writer.verify());  // Writes out what stands in the log.
+    for (std::size_t i = 0; i < 100; i += 7) {
+      const auto hits = seen->search(near_to(rows.row(i), 1, "size >= 0"));
+      if (hits) {
+        CHECK(hits->hits.at(0).record.key == "k" + std::to_string(i));
+      } else {
+        CHECK(hits.error().code == ErrorCode::kSnapshotExpired);
+      }
+    }
+  }
+  REQUIRE(writer.verify());
+  expect_records(*docs, rows, 400);
+}
+
 TEST_CASE("A directory that holds something else is left alone") {
   const TempDirectory directory;
   SECTION("files of another program") {
@@ -375,6 +425,21 @@ TEST_CASE("A forked child is told that the store is its parent's") {
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(docs->count({}));
+}
+
+TEST_CASE("A child that was forked from an open store ends by exit()") {
+  const TempDirectory directory;
+  Store store = must_open(directory / "store");
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(30);  // It must not wait for threads that it does not have.
+    std::exit(7);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 7);
+  CHECK(store.verify());
 }
 
 TEST_CASE("A buffered store holds what was committed when it is opened again") {

@@ -1,6 +1,7 @@
 #include <rapidcheck.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "byte_store_contract.hpp"
 #include "temp_directory.hpp"
@@ -104,4 +105,38 @@ TEST_CASE("RocksStore names what is wrong when it cannot open") {
   const auto missing = anear::storage::open_rocksdb_store(options);
   REQUIRE_FALSE(missing);
   CHECK(missing.error().message.find(directory.path()) != std::string::npos);
+}
+
+TEST_CASE("RocksStore that is closed while a snapshot is held takes nothing from its successor") {
+  const TempDirectory directory;
+  auto first = open(directory.path());
+  WriteBatch batch;
+  batch.put(Family::kRows, "r", "row");
+  REQUIRE(first->write(batch, true));
+  auto snapshot = first->snapshot();
+  REQUIRE(first->close());
+  const auto second = open(directory.path());
+  batch.put(Family::kRows, "s", "row");
+  REQUIRE(second->write(batch, true));
+  REQUIRE(second->verify());  // Makes files that the first does not know.
+  first.reset();
+  snapshot.reset();  // The first database ends here.
+  CHECK(second->verify());
+  CHECK(second->get(Family::kRows, "s", nullptr)->has_value());
+}
+
+TEST_CASE("RocksStore says that a missing table is damage") {
+  const TempDirectory directory;
+  {
+    const auto store = open(directory.path());
+    WriteBatch batch;
+    batch.put(Family::kRows, "r", "row");
+    REQUIRE(store->write(batch, true));
+    REQUIRE(store->close());
+  }
+  const auto store = open(directory.path());
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    if (entry.path().extension() == ".sst") std::filesystem::remove(entry.path());
+  }
+  CHECK(store->verify().error().code == anear::ErrorCode::kCorruption);
 }

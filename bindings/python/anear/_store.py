@@ -133,7 +133,8 @@ def open(
     `create`: make it when it is not there, otherwise NotFoundError. `durability`: "durable" (each write is synced to the disk
     before it returns) or "buffered" (handed to the kernel, synced within a second: survives a killed process, not a power
     cut). One process may hold a store for writing: a second one gets LockedError with the holder's pid. `read_only`: takes no
-    lock and changes nothing. `in_memory`: nothing is written; `path` is only a name. `tail_records_max`: how many records
+    lock, changes nothing and sees the store as it was when it was opened; beside a writer, reads raise SnapshotExpiredError
+    once the writer has replaced files that they need: open again. `in_memory`: nothing is written; `path` is only a name. `tail_records_max`: how many records
     may wait for the indexer before writers wait too. `index_inline`: index within each write instead of in the background.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),

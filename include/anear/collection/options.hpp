@@ -37,7 +37,10 @@ struct LogCallback {
 /// How a store is opened.
 struct StoreOptions {
   bool create_if_missing = true;
-  bool read_only = false;  ///< No lock is taken and nothing on disk is changed; writes are refused.
+  /// No lock is taken and nothing on disk is changed; writes are refused. The store is seen as it
+  /// was when it was opened; beside a writer, reads return kSnapshotExpired once the writer has
+  /// replaced files that they need.
+  bool read_only = false;
   Durability durability = Durability::kDurable;
   /// Records that may wait outside of the index. Past this, writers help to index before they
   /// return, which `stats()` shows as stalls: the scan of the tail stays bounded.

@@ -37,6 +37,9 @@ bool names_list_in_use(std::string_view path) noexcept;
 /// those bytes are others. Reads the list and changes nothing.
 Status check_file_list(FileSystem& files, const std::string& directory, const FileListMark& mark);
 
+/// The list that `directory` has in use now; its checksum is left 0. kCorruption when it has none.
+Result<FileListMark> list_in_use(FileSystem& files, const std::string& directory);
+
 /// Follows the lists while RocksDB writes them.
 class FileListTracker {
  public:
