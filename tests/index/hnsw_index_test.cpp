@@ -77,6 +77,65 @@ TEST_CASE("HnswIndex returns only wanted slots and never fewer than k, however f
         0.95);
 }
 
+/// Mean recall when each query may not find the `excluded` rows nearest to it.
+double recall_beyond(const HnswIndex& index, const FlatIndex& oracle, const test::Rows& queries,
+                     std::size_t excluded, float recall) {
+  Scratch scratch;
+  double sum = 0;
+  for (std::size_t q = 0; q < queries.count(); ++q) {
+    SlotSet set;
+    for (Slot slot = 0; slot < kRows; ++slot) set.insert(slot);
+    const auto nearest = oracle.search(queries.row(q), {.k = excluded}, scratch);
+    REQUIRE(nearest);
+    for (const Neighbor& neighbor : *nearest) set.remove(neighbor.reference);
+    const Wanted wanted(set.words(), set.count());
+    test::Rows one{queries.dimension, {}};
+    const auto* values = static_cast<const float*>(queries.row(q).data());
+    one.values.assign(values, values + queries.dimension);
+    sum += recall_of(index, oracle, one, {.k = 10, .recall = recall, .wanted = &wanted});
+  }
+  return sum / static_cast<double>(queries.count());
+}
+
+TEST_CASE("HnswIndex keeps its promise where a filter excludes the neighbourhood of the query") {
+  const Metric metric = GENERATE(Metric::kL2, Metric::kCosine);
+  const Fixture data;
+  auto oracle = FlatIndex::create(kDimension, {.metric = metric});
+  auto index = HnswIndex::create(kDimension, {.metric = metric});
+  REQUIRE(oracle->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->calibrate());
+  for (const float recall : {0.90F, 0.95F, 0.99F}) {
+    for (const std::size_t excluded : {50, 200, 1'000, 2'800}) {
+      INFO(recall << " beyond " << excluded);
+      CHECK(recall_beyond(*index, *oracle, data.queries, excluded, recall) >= recall - 0.015);
+    }
+  }
+}
+
+TEST_CASE("HnswIndex keeps its promise for queries whose neighbourhood was deleted") {
+  const Fixture data;
+  auto oracle = FlatIndex::create(kDimension, {.metric = Metric::kL2});
+  auto index = HnswIndex::create(kDimension, {.metric = Metric::kL2});
+  REQUIRE(oracle->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->calibrate());
+  Scratch scratch;
+  for (std::size_t q = 0; q < 5; ++q) {
+    const auto nearest = oracle->search(data.queries.row(q), {.k = 100}, scratch);
+    for (const Neighbor& neighbor : *nearest) {
+      REQUIRE(oracle->mark_deleted(neighbor.reference));
+      REQUIRE(index->mark_deleted(neighbor.reference));
+    }
+  }
+  test::Rows queries = data.queries;
+  queries.values.resize(5 * kDimension);
+  for (const float recall : {0.90F, 0.95F, 0.99F}) {
+    INFO(recall);
+    CHECK(recall_of(*index, *oracle, queries, {.k = 10, .recall = recall}) >= recall - 0.015);
+  }
+}
+
 TEST_CASE("HnswIndex built on one thread is the same for the same seed and order") {
   const Fixture data;
   auto first = HnswIndex::create(kDimension, {});

@@ -141,6 +141,28 @@ class HnswGraph {
     return true;
   }
 
+  /// Which of the first `total` positions the entry leads to. Walks the whole graph.
+  std::vector<bool> reachable(std::size_t total) const {
+    std::vector<bool> seen(total, false);
+    if (total == 0) return seen;
+    std::vector<Position> open{entry().position};
+    std::vector<Position> linked(links_max(0));
+    seen[open.back()] = true;
+    while (!open.empty()) {
+      const Position at = open.back();
+      open.pop_back();
+      for (Level on = 0; on <= level(at); ++on) {
+        const std::size_t count = links(at, on, linked.data());
+        for (std::size_t i = 0; i < count; ++i) {
+          if (linked[i] >= total || seen[linked[i]]) continue;
+          seen[linked[i]] = true;
+          open.push_back(linked[i]);
+        }
+      }
+    }
+    return seen;
+  }
+
   /// Makes `position` the entry if it is taller than the present one.
   void raise_entry(Position position, Level level) noexcept {
     const std::uint64_t packed = std::uint64_t{level} << 32 | position;

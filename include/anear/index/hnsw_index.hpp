@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "anear/core/slot_set.hpp"
 #include "anear/index/calibration.hpp"
 #include "anear/index/hnsw_graph.hpp"
 #include "anear/index/image_io.hpp"
@@ -71,7 +72,9 @@ class HnswIndex {
   bool needs_calibration() const;
   /// ef for a recall target at k: calibrated, or a careful default. 0: no walk reached the target,
   /// an exact scan is due.
-  std::size_t effort_for(float recall, std::size_t k) const;
+  std::size_t effort_for(float recall, std::size_t k) const {
+    return effort_for(recall, k, Reach::kNearest);
+  }
 
   /// Reachability of every live position from the entry point, for tests and verify: how many are
   /// not. Walks the whole graph.
@@ -101,6 +104,9 @@ class HnswIndex {
   /// How a beam search ends and what it may return.
   struct Walk {
     std::size_t ef = 0;
+    bool is_beyond = false;     ///< It is known from the start that what is near is excluded.
+    std::size_t ef_beyond = 0;  ///< ef once it turns out that what is near may not be returned.
+    double share = 0;           ///< Of the positions that may be returned; 0: nothing is noticed.
     Level level = 0;
     const Wanted* wanted = nullptr;
     std::size_t distances_max = 0;  ///< Gives up past so many; 0: never.
@@ -115,7 +121,10 @@ class HnswIndex {
         graph_(options.links_max, options.seed),
         state_(std::make_unique<State>()) {}
 
-  static std::size_t careful_effort(float recall, std::size_t k);
+  std::size_t effort_for(float recall, std::size_t k, Reach reach) const;
+  /// Adds a curve for each k. `visible`: what is found beyond own.nearest; null: the nearest, too.
+  void measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
+               const BuildOptions& build, Calibration& measured) const;
   void link(Position position, Scratch& scratch, std::vector<std::vector<Neighbor>>& chosen);
   void connect(Position position, Level level, const std::vector<Neighbor>& chosen,
                Scratch& scratch);
@@ -125,6 +134,8 @@ class HnswIndex {
   /// False when it gave up.
   bool beam_search(const PreparedQuery& query, Position entry, const Walk& walk, Scratch& scratch,
                    SearchCost* cost) const;
+  static bool is_beyond(const Walk& walk, const Scratch& scratch) noexcept;
+  std::vector<Neighbor>& wanted_in_pool(const Walk& walk, Scratch& scratch) const;
   /// Whether a position takes one of the ef places: wanted, or any while a graph is built.
   bool counts(Position position, const Walk& walk) const noexcept {
     return walk.building || table_.is_wanted(position, walk.wanted);
@@ -178,7 +189,13 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
     return table_.nearest_of(query, options, scratch, cost);
 
   // Where few are wanted nearby, comparing all of them becomes the cheaper way.
+  const std::size_t beyond =
+      options.effort != 0 ? options.effort : effort_for(options.recall, options.k, Reach::kBeyond);
+  // Codes tell little apart of what lies beyond: not fewer than an exact scan re-ranks.
+  const std::size_t ef_beyond = std::max(beyond, VectorTable::rerank_depth(options.k));
   const Walk walk{.ef = std::max(effort, options.k),
+                  .ef_beyond = beyond != 0 ? ef_beyond : reachable,
+                  .share = static_cast<double>(reachable) / static_cast<double>(positions()),
                   .wanted = options.wanted,
                   .distances_max = reachable + kDistancesBeforeGivingUp};
   auto nearest = walk_codes(query, options.k, walk, scratch, cost);
@@ -194,7 +211,9 @@ inline std::vector<Neighbor> HnswIndex::walk_codes(VectorView query, std::size_t
   const std::size_t depth = table_.has_codes() ? std::max(2 * k, k + 10) : k;
   scratch.found.reset(depth);
   if (!walk_from_top(scratch.code_query, walk, scratch, cost)) return {};
-  return table_.rerank(query, k, scratch.found.sorted(), scratch, cost);
+  const bool beyond = scratch.is_beyond || is_beyond(walk, scratch);
+  std::vector<Neighbor>& best = beyond ? wanted_in_pool(walk, scratch) : scratch.found.sorted();
+  return table_.rerank(query, k, best, scratch, cost);
 }
 
 // Algorithm 5: greedy on the upper levels, a beam on level 0.
@@ -239,6 +258,8 @@ inline bool HnswIndex::beam_search(const PreparedQuery& query, Position entry, c
   std::vector<Neighbor>& pool = scratch.pool;
   pool.clear();
   scratch.pool_wanted = 0;
+  scratch.pool_places = walk.ef;
+  scratch.is_beyond = walk.is_beyond;
   scratch.visited.reset(table_.codes().storage().capacity());
   scratch.visited.insert(entry);
   if (walk.hidden != kNoPosition) scratch.visited.insert(walk.hidden);
@@ -290,7 +311,8 @@ inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position positi
   std::size_t first_changed = scratch.pool.size();
   for (std::size_t i = 0; i < fresh; ++i) {
     const float distance = scratch.distances[i];
-    const bool into_pool = scratch.pool_wanted < walk.ef || distance < scratch.pool.back().distance;
+    const bool into_pool =
+        scratch.pool_wanted < scratch.pool_places || distance < scratch.pool.back().distance;
     const bool into_found = !walk.building && distance < scratch.found.threshold();
     if (!into_pool && !into_found) continue;
     const bool counted = counts(links[i], walk);
@@ -298,15 +320,42 @@ inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position positi
     if (!into_pool) continue;
     first_changed = std::min(first_changed, insert_sorted(scratch.pool, {distance, links[i]}));
     graph_.prefetch(links[i]);
-    if (counted && ++scratch.pool_wanted > walk.ef) trim_pool(walk, scratch);
+    if (counted && ++scratch.pool_wanted > scratch.pool_places) trim_pool(walk, scratch);
   }
   return first_changed;
 }
 
+/// Whether the pool holds far more that may not be returned than the share of such explains: the
+/// filter, or deletes, took out the neighbourhood of the query. What lies around that is less far
+/// apart from each other, as seen from the query, than neighbours are: that needs a wider beam and
+/// more rows to re-rank.
+inline bool HnswIndex::is_beyond(const Walk& walk, const Scratch& scratch) noexcept {
+  if (walk.share <= 0) return false;
+  const auto wanted = static_cast<double>(scratch.pool_wanted);
+  const auto others = static_cast<double>(scratch.pool.size()) - wanted;
+  return others > wanted + 3.0 * wanted * (1.0 - walk.share) / walk.share;
+}
+
+inline std::vector<Neighbor>& HnswIndex::wanted_in_pool(const Walk& walk, Scratch& scratch) const {
+  scratch.candidates.clear();
+  for (const Neighbor& neighbor : scratch.pool) {
+    const Position at = neighbor.reference & ~kExpanded;
+    if (at != walk.hidden && counts(at, walk))
+      scratch.candidates.push_back({neighbor.distance, at});
+  }
+  return scratch.candidates;
+}
+
 /// Drops the worst wanted position of the pool and what is behind the then worst one.
 inline void HnswIndex::trim_pool(const Walk& walk, Scratch& scratch) const {
+  if (!scratch.is_beyond && is_beyond(walk, scratch)) {
+    scratch.is_beyond = true;
+    scratch.pool_places = std::max(walk.ef, walk.ef_beyond);
+    if (scratch.pool_wanted <= scratch.pool_places) return;
+  }
   std::vector<Neighbor>& pool = scratch.pool;
-  while (scratch.pool_wanted > walk.ef || !counts(pool.back().reference & ~kExpanded, walk)) {
+  while (scratch.pool_wanted > scratch.pool_places ||
+         !counts(pool.back().reference & ~kExpanded, walk)) {
     if (counts(pool.back().reference & ~kExpanded, walk)) --scratch.pool_wanted;
     pool.pop_back();
   }
@@ -451,77 +500,67 @@ inline void HnswIndex::connect(Position position, Level level, const std::vector
 }
 
 // --- calibration, checks, images
-// -------------------------------------------------------------------------------------------------
 
 inline bool HnswIndex::needs_calibration() const {
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   return size() > 1 && (!state_->calibration.is_measured() || state_->calibration.is_stale(size()));
 }
 
-inline std::size_t HnswIndex::effort_for(float recall, std::size_t k) const {
-  {
-    const std::lock_guard<std::mutex> lock(state_->calibrating);
-    if (state_->calibration.is_measured()) {
-      const std::size_t effort = state_->calibration.effort_for(recall, k);
-      if (effort == 0) return 0;
-      // A graph that has changed much since may need more than was measured.
-      return state_->calibration.is_stale(size()) ? std::max(effort, careful_effort(recall, k))
-                                                  : std::max(effort, k);
-    }
-  }
-  return recall >= 1.0F ? 0 : careful_effort(recall, k);
-}
-
-/// Without a measurement: 200 for .95, more for higher targets and for many neighbours.
-inline std::size_t HnswIndex::careful_effort(float recall, std::size_t k) {
-  const double missing = std::max(1.0 - static_cast<double>(recall), 0.001);
-  return std::max<std::size_t>(4 * k, static_cast<std::size_t>(10.0 / missing));
+inline std::size_t HnswIndex::effort_for(float recall, std::size_t k, Reach reach) const {
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  return state_->calibration.effort_for(recall, k, size(), reach);
 }
 
 inline Status HnswIndex::calibrate(const BuildOptions& build) {
   const std::size_t live = size();
   if (live < 2) return {};
-  const std::vector<OwnQuery> queries = draw_own_queries(table_, options_.seed, build);
+  const std::size_t excluded = Calibration::excluded_for(live);
+  std::vector<OwnQuery> queries = draw_own_queries(table_, options_.seed, build, excluded);
   Calibration measured;
   measured.clear(live);
-  for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which) {
-    const std::size_t k = Calibration::kMeasured[which];
-    for (std::size_t ef = k; ef <= std::max<std::size_t>(4096, 4 * k); ef += (ef + 1) / 2) {
-      const float recall = recall_of(queries, k, build, [&](Position own, Scratch& scratch) {
-        const Walk walk{.ef = ef, .hidden = own};
-        return walk_codes(table_.rows().view(own), k, walk, scratch, nullptr);
-      });
-      measured.add(which, {recall, static_cast<std::uint32_t>(ef)});
-      if (recall >= 0.9985F || ef >= live) break;
+  measure(queries, nullptr, build, measured);
+  if (live > 4 * excluded) {
+    SlotSet visible;
+    for (Position position = 0; position < table_.size(); ++position) {
+      if (const Slot slot = table_.slot(position); slot != kNoSlot) visible.insert(slot);
     }
+    measure(beyond_nearest(std::move(queries), excluded), &visible, build, measured);
   }
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   state_->calibration = measured;
   return {};
 }
 
-inline std::size_t HnswIndex::unreachable() const {
-  const std::size_t total = table_.size();
-  const HnswGraph::Entry entry = graph_.entry();
-  if (entry.position == kNoPosition) return 0;
-  std::vector<bool> seen(total, false);
-  std::vector<Position> open{entry.position};
-  std::vector<Position> links(graph_.links_max(0));
-  seen[entry.position] = true;
-  while (!open.empty()) {
-    const Position at = open.back();
-    open.pop_back();
-    for (Level level = 0; level <= graph_.level(at); ++level) {
-      const std::size_t count = graph_.links(at, level, links.data());
-      for (std::size_t i = 0; i < count; ++i) {
-        if (links[i] >= total || seen[links[i]]) continue;
-        seen[links[i]] = true;
-        open.push_back(links[i]);
-      }
+inline void HnswIndex::measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
+                               const BuildOptions& build, Calibration& measured) const {
+  const auto search = [&](const OwnQuery& own, Walk walk, std::size_t k, Scratch& scratch) {
+    const VectorView row = table_.rows().view(own.position);
+    walk.hidden = own.position;
+    if (visible == nullptr) return walk_codes(row, k, walk, scratch, nullptr);
+    SlotSet left = *visible;
+    for (const Slot slot : own.nearest) left.remove(slot);
+    const Wanted wanted(left.words(), left.count());
+    walk.wanted = &wanted;
+    walk.is_beyond = true;
+    return walk_codes(row, k, walk, scratch, nullptr);
+  };
+  const Reach reach = visible == nullptr ? Reach::kNearest : Reach::kBeyond;
+  for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which) {
+    const std::size_t k = Calibration::kMeasured[which];
+    for (std::size_t ef = k; ef <= std::max<std::size_t>(4096, 4 * k); ef += (ef + 1) / 2) {
+      const float recall = recall_of(queries, k, build, [&](const OwnQuery& own, Scratch& scratch) {
+        return search(own, {.ef = ef}, k, scratch);
+      });
+      measured.add({reach, which}, {recall, static_cast<std::uint32_t>(ef)});
+      if (recall >= 0.9985F || ef >= size()) break;
     }
   }
+}
+
+inline std::size_t HnswIndex::unreachable() const {
+  const std::vector<bool> seen = graph_.reachable(table_.size());
   std::size_t missing = 0;
-  for (Position at = 0; at < total; ++at)
+  for (Position at = 0; at < seen.size(); ++at)
     missing += !seen[at] && table_.slot(at) != kNoSlot ? 1 : 0;
   return missing;
 }

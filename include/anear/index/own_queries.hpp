@@ -21,21 +21,23 @@ inline namespace ANEAR_ISA_NAMESPACE {
 struct OwnQuery {
   Position position = kNoPosition;
   std::vector<float> truth;  ///< Distances of the true neighbours, ascending.
+  std::vector<Slot>
+      nearest;  ///< Slots that `truth` begins with, or that lie nearer than all of it.
 };
 
-/// Up to 128 live rows with the distances of as many neighbours as Calibration measures. Costs that
-/// many exact scans.
+/// Up to 128 live rows with the distances of as many neighbours as Calibration measures, and of
+/// `more` behind these. Costs that many exact scans.
 inline std::vector<OwnQuery> draw_own_queries(const VectorTable& table, std::uint64_t seed,
-                                              const BuildOptions& build) {
+                                              const BuildOptions& build, std::size_t more = 0) {
   const std::size_t total = table.size();
   Random random(seed ^ total);
   std::vector<OwnQuery> queries;
   for (std::size_t tries = 0; tries < 1024 && queries.size() < 128; ++tries) {
     const auto position = static_cast<Position>(random.below(total));
-    if (table.slot(position) != kNoSlot) queries.push_back({position, {}});
+    if (table.slot(position) != kNoSlot) queries.push_back({position, {}, {}});
   }
   std::vector<Scratch> scratches(thread_count(build.threads));
-  const SearchOptions exact{.k = Calibration::kMeasured.back() + 1, .recall = 1.0F};
+  const SearchOptions exact{.k = Calibration::kMeasured.back() + more + 1, .recall = 1.0F};
   parallel_for(
       queries.size(), build.threads, 4,
       [&](std::size_t begin, std::size_t end, std::size_t thread) {
@@ -43,11 +45,24 @@ inline std::vector<OwnQuery> draw_own_queries(const VectorTable& table, std::uin
           const Slot own = table.slot(queries[i].position);
           for (const Neighbor& neighbor : table.nearest_of(table.rows().view(queries[i].position),
                                                            exact, scratches[thread], nullptr)) {
-            if (neighbor.reference != own) queries[i].truth.push_back(neighbor.distance);
+            if (neighbor.reference == own) continue;
+            queries[i].truth.push_back(neighbor.distance);
+            queries[i].nearest.push_back(neighbor.reference);
           }
         }
         return true;
       });
+  return queries;
+}
+
+/// The same queries as a filter sees them that excludes the `excluded` nearest: those are left in
+/// `nearest`, the truth begins behind them.
+inline std::vector<OwnQuery> beyond_nearest(std::vector<OwnQuery> queries, std::size_t excluded) {
+  for (OwnQuery& query : queries) {
+    const std::size_t from = std::min(excluded, query.truth.size());
+    query.truth.erase(query.truth.begin(), query.truth.begin() + static_cast<std::ptrdiff_t>(from));
+    query.nearest.resize(from);
+  }
   return queries;
 }
 
@@ -57,7 +72,7 @@ inline bool is_true_neighbor(const OwnQuery& query, std::size_t wanted, float di
   return distance <= bound + 1e-6F * std::max(1.0F, std::fabs(bound));
 }
 
-/// The mean share of the true k that search(position, scratch) finds, k of them at most, with
+/// The mean share of the true k that search(query, scratch) finds, k of them at most, with
 /// exact distances.
 template <typename Search>
 float recall_of(const std::vector<OwnQuery>& queries, std::size_t k, const BuildOptions& build,
@@ -70,7 +85,7 @@ float recall_of(const std::vector<OwnQuery>& queries, std::size_t k, const Build
                    const std::size_t wanted = std::min(k, queries[i].truth.size());
                    if (wanted == 0) continue;
                    std::size_t hits = 0;
-                   for (const Neighbor& neighbor : search(queries[i].position, scratches[thread]))
+                   for (const Neighbor& neighbor : search(queries[i], scratches[thread]))
                      hits += is_true_neighbor(queries[i], wanted, neighbor.distance) ? 1 : 0;
                    shares[i] =
                        static_cast<double>(std::min(hits, wanted)) / static_cast<double>(wanted);

@@ -22,6 +22,8 @@ struct Scratch {
   std::vector<Neighbor>
       pool;  ///< The beam: ascending; the top bit of `reference` marks expanded positions.
   std::size_t pool_wanted = 0;  ///< How many of the pool may be returned.
+  std::size_t pool_places = 0;  ///< How many of those it keeps.
+  bool is_beyond = false;       ///< The walk passes an excluded neighbourhood.
   std::vector<Neighbor> candidates;
   std::vector<Position> positions;
   std::vector<float> distances;

@@ -115,6 +115,9 @@ class VectorTable {
     return at != kNoSlot && (wanted == nullptr || wanted->contains(at));
   }
 
+  /// How many of the nearest by their codes are compared as rows, where all codes were compared.
+  static constexpr std::size_t rerank_depth(std::size_t k) noexcept { return 4 * k + 24; }
+
   /// The k nearest of the wanted slots by comparing every one of them: exactly on rows with recall
   /// 1, otherwise on codes with a re-rank four times as deep as k, which is exact in practice.
   /// Answers slots.
@@ -249,7 +252,7 @@ inline std::vector<Neighbor> VectorTable::nearest_of(VectorView query, const Sea
   const bool exact = options.recall >= 1.0F || !codes_;
   const ScalarCodes& compared = exact ? rows_ : *codes_;
   compared.prepare(query, scratch.code_query);
-  scratch.found.reset(exact ? options.k : 4 * options.k + 24);
+  scratch.found.reset(exact ? options.k : rerank_depth(options.k));
   scratch.positions.clear();
   std::size_t scanned = 0;
   const auto add = [&](Position position) {
