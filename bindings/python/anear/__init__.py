@@ -32,7 +32,7 @@ from typing import Any
 
 from . import _core
 from ._collection import Collection
-from ._core import BatchHits, FlatIndex, Hit, Hits, HnswIndex, IndexHits, Record
+from ._core import BatchHits, FlatIndex, Hit, Hits, HnswIndex, IndexHits, IvfPqIndex, Record
 from ._errors import (
     AlreadyExistsError,
     CancelledError,
@@ -95,7 +95,7 @@ class _Load:
         return lambda path: instance._replace(os.fspath(path))
 
 
-for _index in (FlatIndex, HnswIndex):
+for _index in (FlatIndex, HnswIndex, IvfPqIndex):
     _index.load = _Load()  # type: ignore[assignment, method-assign]
 del _index
 
@@ -130,6 +130,7 @@ __all__ = [
     "InvalidArgumentError",
     "IoError",
     "IvfPq",
+    "IvfPqIndex",
     "Json",
     "LimitExceededError",
     "LockedError",

@@ -11,6 +11,7 @@
 
 #include "anear/index/flat_index.hpp"
 #include "anear/index/hnsw_index.hpp"
+#include "anear/index/ivf_pq_index.hpp"
 #include "bindings.hpp"
 #include "numpy_views.hpp"
 #include "option_words.hpp"
@@ -136,7 +137,8 @@ void bind_common(Class& type) {
              return key >= 0 && key < kNoSlot && index.contains(static_cast<Slot>(key));
            })
       .def_property_readonly("dimension", [](const Index& index) { return index.dimension(); })
-      .def_property_readonly("bytes", [](const Index& index) { return index.bytes(); });
+      .def_property_readonly("bytes", [](const Index& index) { return index.bytes(); })
+      .def_property_readonly("row_bytes", [](const Index& index) { return index.row_bytes(); });
 }
 
 FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std::string& dtype,
@@ -144,6 +146,40 @@ FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std:
   return unwrap(FlatIndex::create(
       dimension,
       {.metric = as_metric(metric), .rows = as_scalar(dtype), .codes = as_scalar(codes)}));
+}
+
+void train(IvfPqIndex& index, const py::object& sample, std::size_t threads) {
+  const Matrix matrix = as_matrix(sample, "sample");
+  unwrap(without_gil([&] { return index.train(matrix.view, {.threads = threads}); }));
+}
+
+void bind_ivf_pq(py::module_& module) {
+  using py::arg;
+  const IvfPqOptions defaults;
+  py::class_<IvfPqIndex> ivf_pq(module, "IvfPqIndex");
+  ivf_pq
+      .def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
+                       std::uint32_t lists, std::uint32_t subspaces, bool rotate,
+                       std::uint32_t iterations, std::uint64_t seed) {
+             IvfPqOptions options;
+             options.metric = as_metric(metric);
+             options.rows = as_scalar(dtype);
+             options.lists = lists;
+             options.subspaces = subspaces;
+             options.rotate = rotate;
+             options.iterations = iterations;
+             options.seed = seed;
+             return unwrap(IvfPqIndex::create(dimension, options));
+           }),
+           arg("dimension"), py::kw_only(), arg("metric") = "cosine", arg("dtype") = "f32",
+           arg("lists") = defaults.lists, arg("subspaces") = defaults.subspaces,
+           arg("rotate") = defaults.rotate, arg("iterations") = defaults.iterations,
+           arg("seed") = defaults.seed)
+      .def("train", &train, arg("sample"), py::kw_only(), arg("threads") = 1)
+      .def_property_readonly("is_trained",
+                             [](const IvfPqIndex& index) { return index.is_trained(); })
+      .def_property_readonly("lists", [](const IvfPqIndex& index) { return index.lists(); });
+  bind_common<IvfPqIndex>(ivf_pq);
 }
 
 }  // namespace
@@ -177,6 +213,7 @@ void bind_index(py::module_& module) {
            arg("codes") = "i8", arg("links") = defaults.links_max,
            arg("ef_construction") = defaults.ef_construction, arg("seed") = defaults.seed);
   bind_common<HnswIndex>(hnsw);
+  bind_ivf_pq(module);
 }
 
 }  // namespace anear::python

@@ -44,6 +44,50 @@ def test_hnsw_index_keeps_its_recall_promise(codes):
         assert (found.distances <= expected + 1e-5).mean() >= target - 0.015
 
 
+def trained_ivf_pq(**options) -> anear.IvfPqIndex:
+    index = anear.IvfPqIndex(32, **options)
+    index.train(ROWS, threads=2)
+    index.add(ROWS, threads=2)
+    return index
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "ip"])
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+def test_ivf_pq_index_keeps_its_recall_promise(metric, dtype):
+    index = trained_ivf_pq(metric=metric, dtype=dtype, lists=60, subspaces=8, rotate=dtype == "f32", iterations=5, seed=3)
+    assert index.is_trained and index.lists == 60 and len(index) == 3000
+    expected = exact(metric, ROWS, QUERIES, 10)[:, -1:]
+    for target in (0.9, 0.95, 0.99):
+        found = index.search(QUERIES, 10, recall=target)
+        assert (found.distances <= expected + 1e-2 * (dtype == "f16") + 1e-5).mean() >= target - 0.02
+
+
+def test_ivf_pq_index_is_trained_once_and_before_rows():
+    index = anear.IvfPqIndex(32)
+    assert not index.is_trained and index.lists == 0
+    assert list(index.search(QUERIES[0], 2).keys[0]) == [-1, -1]
+    with pytest.raises(anear.InvalidArgumentError):
+        index.add(ROWS)
+    assert len(index) == 0
+    index.train(ROWS)
+    with pytest.raises(anear.InvalidArgumentError):
+        index.train(ROWS)
+    index.add(ROWS)
+    assert 0 < index.row_bytes < index.bytes
+
+
+def test_ivf_pq_index_is_the_same_after_save_and_load(tmp_path):
+    index = trained_ivf_pq()
+    index.save(str(tmp_path / "x.index"))
+    loaded = anear.IvfPqIndex.load(tmp_path / "x.index")
+    other = anear.IvfPqIndex(32)
+    other.load(tmp_path / "x.index")
+    for again in (loaded, other):
+        assert np.array_equal(again.search(QUERIES).keys, index.search(QUERIES).keys)
+    with pytest.raises(anear.InvalidArgumentError):
+        anear.HnswIndex.load(tmp_path / "x.index")
+
+
 def test_an_index_is_the_same_after_save_and_load(tmp_path):
     index = anear.HnswIndex(32)
     index.add(ROWS)
@@ -84,6 +128,11 @@ def test_strided_rows_are_read_where_they_are():
         lambda: anear.FlatIndex(70_000),
         lambda: anear.FlatIndex(4, metric="hamming"),
         lambda: anear.HnswIndex(4, links=1),
+        lambda: anear.IvfPqIndex(4, subspaces=5),
+        lambda: anear.IvfPqIndex(4, iterations=0),
+        lambda: anear.IvfPqIndex(4).train(np.zeros((3, 4))),
+        lambda: anear.IvfPqIndex(4).train(np.zeros((0, 4))),
+        lambda: anear.IvfPqIndex(4).train([[1, 2, 3]]),
         lambda: anear.FlatIndex(4).add([[1, 2, 3]]),
         lambda: anear.FlatIndex(4).add([["a", "b", "c", "d"]]),
         lambda: anear.FlatIndex(4).add(np.zeros((1, 4))),

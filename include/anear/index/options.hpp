@@ -43,7 +43,7 @@ struct IvfPqOptions {
   Metric metric = Metric::kCosine;
   ScalarKind rows = ScalarKind::kF32;  ///< What the re-rank reads: kF32 or kF16.
   std::uint32_t lists = 0;             ///< Number of lists; 0: 4·√(training rows), at least 1.
-  std::uint32_t subspaces = 0;  ///< Bytes of a code; 0: one for every 4 dimensions, at least 1.
+  std::uint32_t subspaces = 0;  ///< Bytes of a code; 0: one for every 8 dimensions, at least 1.
   bool rotate = true;           ///< Learn a rotation (PCA with balanced eigenvalues) before coding.
   std::uint32_t iterations = 10;      ///< k-means rounds.
   std::uint64_t seed = 0x616e656172;  ///< Starting centroids and samples are drawn from it.

@@ -8,6 +8,7 @@
 #include "anear/core/types.hpp"
 #include "anear/index/top_k.hpp"
 #include "anear/index/visited_set.hpp"
+#include "anear/quant/coded_query.hpp"
 #include "anear/quant/scalar_codes.hpp"
 
 namespace anear {
@@ -27,7 +28,7 @@ struct Scratch {
   std::vector<Neighbor> candidates;
   std::vector<Position> positions;
   std::vector<float> distances;
-  std::vector<float> table;  ///< Look-up tables of product codes.
+  CodedQuery coded_query;  ///< The query for product codes.
 };
 
 }  // namespace ANEAR_ISA_NAMESPACE

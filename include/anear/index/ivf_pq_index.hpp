@@ -1,0 +1,562 @@
+// Inverted lists of product codes (Jégou et al. 2011, IVFADC), re-ranked on rows. START HERE for
+// IVF-PQ.
+//
+// train() learns lists and codes from a sample (quant/residual_codes.hpp), insert() appends each
+// row to the list of its nearest centroid (inverted_lists.hpp), search() compares the codes of the
+// nearest lists and re-ranks the best of them on rows (vector_table.hpp), so that distances are
+// exact.
+//
+// Threads: searches take no locks and run beside train(), insert(), mark_deleted() and calibrate().
+// train() and insert() are serialised; one call may use several threads. Deterministic for a seed,
+// an ISA and an order of insertion, for any number of threads.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anear/index/calibration.hpp"
+#include "anear/index/image_io.hpp"
+#include "anear/index/inverted_lists.hpp"
+#include "anear/index/ivf_tuning.hpp"
+#include "anear/index/own_queries.hpp"
+#include "anear/index/vector_table.hpp"
+#include "anear/quant/residual_codes.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+class IvfPqIndex {
+ public:
+  static constexpr std::uint32_t kKind = 3;
+  using Options = IvfPqOptions;
+  static constexpr std::uint32_t kListsMax = 1U << 20;
+
+  /// kInvalidArgument: dimension, kinds, more than kListsMax lists, more subspaces than dimensions,
+  /// iterations outside of 1..1,000.
+  static Result<IvfPqIndex> create(std::size_t dimension, const IvfPqOptions& options);
+
+  /// Learns from `sample`, of which up to 64 rows a list are used. Once, before the first insert():
+  /// kInvalidArgument when the index is trained, or the sample empty or bad (Error::record). Fails
+  /// without a change.
+  Status train(MatrixView sample, const BuildOptions& build = {});
+  bool is_trained() const noexcept { return trained() != nullptr; }
+
+  /// Adds rows[i] under slots[i]. Fails without a change; Error::record names the offending row.
+  /// kInvalidArgument with kNotTrained before train().
+  Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {});
+
+  /// The k nearest wanted slots with exact distances, nearest first; never fewer than k when there
+  /// are k. With a filter and no `effort`, more lists are read the rarer wanted slots are in them,
+  /// and every wanted slot is compared once that is cheaper.
+  Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
+                                       Scratch& scratch, SearchCost* cost = nullptr) const;
+
+  /// The same by comparing every wanted slot: the better plan when few are wanted.
+  Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
+                                           Scratch& scratch, SearchCost* cost = nullptr) const {
+    if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
+      return std::move(status).error();
+    return table_.nearest_of(query, options, scratch, cost);
+  }
+
+  /// The slot is not returned from now on; its code stays in its list. False: it was not here.
+  bool mark_deleted(Slot slot) noexcept { return table_.mark_deleted(slot); }
+  bool contains(Slot slot) const noexcept { return table_.contains(slot); }
+  std::size_t size() const noexcept { return table_.live(); }
+  std::size_t positions() const noexcept { return table_.size(); }
+  std::size_t dimension() const noexcept { return table_.dimension(); }
+  const IvfPqOptions& options() const noexcept { return options_; }
+  std::size_t lists() const noexcept { return is_trained() ? trained()->codes.lists() : 0; }
+  std::size_t bytes() const noexcept {
+    return table_.bytes() +
+           (is_trained() ? trained()->codes.bytes() + trained()->lists.bytes() : 0);
+  }
+  std::size_t row_bytes() const noexcept { return table_.row_bytes(); }
+
+  /// Measures where a search for a recall target may stop, on up to 128 own rows against exact
+  /// answers. Costs about 128 exact scans and twice as many scans of all codes.
+  Status calibrate(const BuildOptions& build = {});
+  /// Whether a fifth of the rows changed since the last calibration.
+  bool needs_calibration() const { return size() > 1 && tuning().is_stale(size()); }
+
+  std::vector<SectionOut> sections() const;
+  static Result<IvfPqIndex> attach(std::size_t dimension, const IvfPqOptions& options,
+                                   const SectionSet& set);
+  Status save(const std::string& path) const { return image_io::save(*this, path); }
+  static Result<IvfPqIndex> load(const std::string& path) {
+    return image_io::load<IvfPqIndex>(path);
+  }
+
+ private:
+  /// k-means gains little from more.
+  static constexpr std::size_t kRowsPerCentroid = 64;
+  /// How many entries can be looked at for the cost of comparing a row.
+  static constexpr std::size_t kLooks = 5;
+  /// Rows that are fetched before they are compared.
+  static constexpr std::size_t kAhead = 4;
+
+  /// What train() makes. Never replaced once published.
+  struct Trained {
+    explicit Trained(ResidualCodes learned)
+        : codes(std::move(learned)), lists(codes.lists(), codes.code_bytes()) {}
+    ResidualCodes codes;
+    InvertedLists lists;
+  };
+  struct State {
+    std::mutex writer;
+    std::unique_ptr<Trained> owner;
+    std::atomic<Trained*> trained{nullptr};
+    mutable std::mutex calibrating;
+    IvfTuning tuning;
+  };
+  struct Meta {
+    IvfTuning tuning;
+    std::uint32_t trained = 0;
+    std::uint32_t reserved = 0;
+  };
+  /// How the lists are read and what may be returned.
+  struct Probing {
+    std::size_t k = 0;
+    ListLimit lists{};
+    float slack = 0;  ///< How many errors of its list a code may be off.
+    const Wanted* wanted = nullptr;
+    Position hidden = kNoPosition;  ///< Left out: its own row is the query of a calibration.
+  };
+  /// Entries of the lists that were read, and those of them that were compared.
+  struct Met {
+    std::size_t entries = 0;
+    std::size_t compared = 0;
+  };
+
+  IvfPqIndex(std::size_t dimension, const IvfPqOptions& options)
+      : options_(options),
+        table_(dimension, {options.metric, options.rows, options.rows}),
+        state_(std::make_unique<State>()) {}
+
+  Trained* trained() const noexcept { return state_->trained.load(std::memory_order_acquire); }
+  void publish(std::unique_ptr<Trained> trained) {
+    state_->owner = std::move(trained);
+    state_->trained.store(state_->owner.get(), std::memory_order_release);
+  }
+  IvfTuning tuning() const {
+    const std::lock_guard<std::mutex> lock(state_->calibrating);
+    return state_->tuning;
+  }
+  std::size_t subspaces() const noexcept {
+    return options_.subspaces != 0 ? options_.subspaces : std::max<std::size_t>(dimension() / 8, 1);
+  }
+  /// What preparing a query and ranking the lists costs, in comparisons of rows.
+  std::size_t setup_cost() const noexcept {
+    return ProductCodes::kWords + lists() / 4 + (options_.rotate ? dimension() : 0);
+  }
+  std::vector<float> draw_rows(MatrixView sample, std::size_t most,
+                               const BuildOptions& build) const;
+  bool probe(VectorView query, const Probing& probing, Scratch& scratch, SearchCost* cost) const;
+  std::vector<Neighbor> rerank(VectorView query, std::size_t k, Scratch& scratch,
+                               SearchCost* cost) const;
+  static std::size_t rank_further(std::vector<Neighbor>& lists, std::size_t sorted);
+  Met scan_list(std::uint32_t list, const Probing& probing, Scratch& scratch) const;
+  IvfTuning::Quantiles measure(const std::vector<OwnQuery>& queries, std::size_t k,
+                               const BuildOptions& build) const;
+  std::vector<std::uint32_t> lists_of_positions() const;
+  Result<ResidualCodes> attach_codes(const SectionSet& set) const;
+  static Result<std::vector<float>> read_floats(const SectionSet& set, const char* name,
+                                                std::size_t width);
+  static Error damaged(const std::string& what) {
+    return Error{ErrorCode::kCorruption, "index image: it has " + what};
+  }
+
+  IvfPqOptions options_;
+  VectorTable table_;
+  std::unique_ptr<State> state_;
+  mutable Meta meta_;  ///< What sections() hands out; under State::calibrating.
+};
+
+inline Result<IvfPqIndex> IvfPqIndex::create(std::size_t dimension, const IvfPqOptions& options) {
+  if (Status status = check_dimension(dimension); !status) return std::move(status).error();
+  if (options.lists > kListsMax) {
+    return invalid_argument("lists is " + std::to_string(options.lists) + "; it must be at most " +
+                            std::to_string(kListsMax));
+  }
+  if (options.subspaces > dimension) {
+    return invalid_argument("subspaces is " + std::to_string(options.subspaces) +
+                            "; it must be at most the dimension, " + std::to_string(dimension));
+  }
+  if (options.iterations < 1 || options.iterations > 1'000) {
+    return invalid_argument("iterations is " + std::to_string(options.iterations) +
+                            "; it must be between 1 and 1000");
+  }
+  if (options.rows > ScalarKind::kF16 || options.metric > Metric::kCosine)
+    return invalid_argument("rows are f32 or f16");
+  return IvfPqIndex(dimension, options);
+}
+
+// --- search
+
+inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
+                                                        const SearchOptions& options,
+                                                        Scratch& scratch, SearchCost* cost) const {
+  if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
+    return std::move(status).error();
+  if (size() == 0) return std::vector<Neighbor>{};
+  const IvfTuning facts = tuning();
+  const bool asked = options.effort != 0;
+  const std::size_t reachable =
+      std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
+  const double share = static_cast<double>(reachable) / static_cast<double>(size());
+  const Probing probing{.k = options.k,
+                        .lists = asked ? ListLimit{options.effort}
+                                       : facts.lists_for(options.recall, options.k, lists(), share),
+                        .slack = facts.slack_for(options.k, dimension()),
+                        .wanted = options.wanted};
+  const bool few = options.k >= reachable || (!asked && reachable <= setup_cost());
+  if (few || probing.lists.probes == 0 || !probe(query, probing, scratch, cost)) {
+    return table_.nearest_of(query, options, scratch, cost);
+  }
+  auto nearest = rerank(query, options.k, scratch, cost);
+  // The lists that were read may hold too few; a short answer is never served.
+  if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
+  return nearest;
+}
+
+/// Fills scratch.pool with positions to re-rank. False: it is cheaper to compare every wanted slot.
+inline bool IvfPqIndex::probe(VectorView query, const Probing& probing, Scratch& scratch,
+                              SearchCost* cost) const {
+  const ResidualCodes& codes = trained()->codes;
+  codes.prepare(query, scratch.coded_query);
+  std::vector<Neighbor>& ranked = scratch.candidates;
+  codes.rank_lists(scratch.coded_query, ranked);
+  scratch.found.reset(probing.k);
+  scratch.pool.clear();
+  std::size_t sorted = 0;
+  Met met;
+  for (std::size_t i = 0; i < std::min(probing.lists.probes, ranked.size()); ++i) {
+    if (i == sorted) sorted = rank_further(ranked, sorted);
+    if (ranked[i].distance > ranked[0].distance + probing.lists.behind_first) break;
+    const float kth = codes.from_length(scratch.coded_query, scratch.found.threshold());
+    if (ranked[i].distance > kth * scratch.coded_query.unit + probing.lists.behind_code) break;
+    const Met found = scan_list(ranked[i].reference, probing, scratch);
+    met.entries += found.entries;
+    met.compared += found.compared;
+    if (cost != nullptr) {
+      cost->distances += found.compared;
+      ++cost->hops;
+    }
+    if (probing.wanted != nullptr && met.entries > kLooks * probing.wanted->count()) return false;
+  }
+  return true;
+}
+
+/// Compares rows in the order of the least length that their codes allow, until that is beyond the
+/// k-th row.
+inline std::vector<Neighbor> IvfPqIndex::rerank(VectorView query, std::size_t k, Scratch& scratch,
+                                                SearchCost* cost) const {
+  const ResidualCodes& codes = trained()->codes;
+  std::vector<Neighbor>& pool = scratch.pool;
+  std::sort(pool.begin(), pool.end());
+  table_.rows().prepare(query, scratch.row_query);
+  scratch.found.reset(k);
+  float bound = std::numeric_limits<float>::infinity();
+  std::size_t compared = 0;
+  for (; compared < pool.size() && pool[compared].distance <= bound; ++compared) {
+    if (compared + kAhead < pool.size()) table_.rows().prefetch(pool[compared + kAhead].reference);
+    const Position position = pool[compared].reference;
+    const float distance = table_.rows().distance(scratch.row_query, position);
+    if (!(distance < scratch.found.threshold())) continue;
+    scratch.found.push({distance, position});
+    bound = codes.length(scratch.coded_query, codes.of_rows(scratch.found.threshold()));
+  }
+  if (cost != nullptr) cost->reranked += compared;
+  return table_.rerank(query, k, scratch.found.sorted(), scratch, nullptr);
+}
+
+/// Puts in order what follows the first `sorted` of the nearest lists, as many again or 32; returns
+/// how many are in order then. Most searches read few lists, and how many is known on the way only.
+inline std::size_t IvfPqIndex::rank_further(std::vector<Neighbor>& lists, std::size_t sorted) {
+  const std::size_t end = std::min(std::max<std::size_t>(32, 2 * sorted), lists.size());
+  const auto at = [&](std::size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
+  if (end < lists.size()) std::nth_element(at(sorted), at(end), lists.end());
+  std::sort(at(sorted), at(end));
+  return end;
+}
+
+inline IvfPqIndex::Met IvfPqIndex::scan_list(std::uint32_t list, const Probing& probing,
+                                             Scratch& scratch) const {
+  const Trained& learned = *trained();
+  const CodedQuery& query = scratch.coded_query;
+  const float base = learned.codes.list_distance(query, list);
+  const std::size_t code_bytes = learned.codes.code_bytes();
+  const float slack = probing.slack * learned.lists.error(list);
+  // The k-th code may be nearer than the k-th row, and that of a near row farther than the row.
+  const auto bound_of_now = [&] {
+    return learned.codes.from_length(query, scratch.found.threshold() + 2.0F * slack);
+  };
+  float bound = bound_of_now();
+  Met met;
+  learned.lists.for_each_run(list, [&](const InvertedLists::Entries& run) {
+    met.entries += run.count;
+    for (std::size_t i = 0; i < run.count; ++i) {
+      const Position position = run.positions[i];
+      if (probing.wanted != nullptr && !table_.is_wanted(position, probing.wanted)) continue;
+      ++met.compared;
+      const float distance =
+          base + run.biases[i] + learned.codes.code_distance(query, run.codes + i * code_bytes);
+      // Not written as `>`: what damaged bytes make no number of is left out.
+      if (!(distance <= bound) || position == probing.hidden || table_.slot(position) == kNoSlot)
+        continue;
+      const float length = learned.codes.length(query, distance);
+      scratch.pool.push_back({length - slack, position});
+      if (!(length < scratch.found.threshold())) continue;
+      scratch.found.push({length, position});
+      bound = bound_of_now();
+    }
+  });
+  return met;
+}
+
+// --- train, insert
+
+inline Status IvfPqIndex::train(MatrixView sample, const BuildOptions& build) {
+  const std::lock_guard<std::mutex> writer(state_->writer);
+  if (is_trained()) return invalid_argument("the index is trained already");
+  if (sample.empty()) return invalid_argument("the training sample is empty");
+  for (std::size_t i = 0; i < sample.rows(); ++i) {
+    if (Status status = check_vector(sample.row(i), dimension(), table_.metric(), options_.rows);
+        !status) {
+      return std::move(status).error().at_record(static_cast<std::int64_t>(i));
+    }
+  }
+  const double root = std::sqrt(static_cast<double>(sample.rows()));
+  const std::size_t lists =
+      options_.lists != 0 ? options_.lists
+                          : std::min<std::size_t>(static_cast<std::size_t>(4.0 * root), kListsMax);
+  const std::vector<float> rows =
+      draw_rows(sample, kRowsPerCentroid * std::max(lists, ProductCodes::kWords), build);
+  const ResidualOptions options{.subspaces = subspaces(),
+                                .rotate = options_.rotate,
+                                .kmeans = {.clusters = lists,
+                                           .iterations = options_.iterations,
+                                           .seed = options_.seed,
+                                           .threads = build.threads}};
+  publish(std::make_unique<Trained>(ResidualCodes::train(
+      {rows.data(), rows.size() / dimension(), dimension()}, table_.metric(), options)));
+  return {};
+}
+
+inline std::vector<float> IvfPqIndex::draw_rows(MatrixView sample, std::size_t most,
+                                                const BuildOptions& build) const {
+  Random random(options_.seed);
+  const std::vector<std::uint32_t> chosen = random_subset(sample.rows(), most, random);
+  std::vector<float> rows(chosen.size() * dimension());
+  parallel_for(chosen.size(), build.threads, 256,
+               [&](std::size_t begin, std::size_t end, std::size_t) {
+                 for (std::size_t i = begin; i < end; ++i) {
+                   ResidualCodes::normalize(sample.row(chosen[i]), table_.metric(),
+                                            rows.data() + i * dimension());
+                 }
+                 return true;
+               });
+  return rows;
+}
+
+inline Status IvfPqIndex::insert(MatrixView rows, std::span<const Slot> slots,
+                                 const BuildOptions& build) {
+  const std::lock_guard<std::mutex> writer(state_->writer);
+  if (!is_trained())
+    return invalid_argument("train() the index before the first insert", Subcode::kNotTrained);
+  if (Status status = table_.check(rows, slots); !status) return status;
+  const ResidualCodes& coder = trained()->codes;
+  InvertedLists& lists = trained()->lists;
+  const std::size_t count = slots.size();
+  std::vector<ResidualCodes::Place> places(count);
+  std::vector<std::uint8_t> codes(count * coder.code_bytes());
+  std::atomic<std::size_t> done{0};
+  const bool finished = parallel_for(
+      count, build.threads, 64, [&](std::size_t begin, std::size_t end, std::size_t thread) {
+        std::vector<float> block((end - begin) * dimension());
+        for (std::size_t i = begin; i < end; ++i) {
+          ResidualCodes::normalize(rows.row(i), table_.metric(),
+                                   block.data() + (i - begin) * dimension());
+        }
+        coder.encode({block.data(), end - begin, dimension()}, places.data() + begin,
+                     codes.data() + begin * coder.code_bytes());
+        const std::size_t now = done.fetch_add(end - begin) + end - begin;
+        return thread != 0 || build.progress(now, count);
+      });
+  if (!finished) return Error{ErrorCode::kCancelled, "insertion was cancelled; nothing was added"};
+
+  lists.reserve(count);
+  const Position first = table_.reserve(slots);
+  parallel_for(count, build.threads, 256, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t i = begin; i < end; ++i)
+      table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
+    return true;
+  });
+  table_.publish(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    lists.append(places[i], first + static_cast<Position>(i),
+                 codes.data() + i * coder.code_bytes());
+  }
+  return {};
+}
+
+// --- calibration, images
+
+inline Status IvfPqIndex::calibrate(const BuildOptions& build) {
+  const std::size_t live = size();
+  if (live < 2) return {};
+  const std::vector<OwnQuery> queries = draw_own_queries(table_, options_.seed, build);
+  IvfTuning fresh{.rows = live};
+  for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which)
+    fresh.measured[which] = measure(queries, Calibration::kMeasured[which], build);
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  state_->tuning = fresh;
+  return {};
+}
+
+inline IvfTuning::Quantiles IvfPqIndex::measure(const std::vector<OwnQuery>& queries, std::size_t k,
+                                                const BuildOptions& build) const {
+  constexpr std::size_t kCodesMax = 8'192;  // A true neighbour is rarely farther down.
+  const ResidualCodes& learned = trained()->codes;
+  const std::vector<std::uint32_t> list_of = lists_of_positions();
+  std::mutex adding;
+  std::vector<float> behind_first, behind_code, slacks;
+  std::vector<Scratch> scratches(thread_count(build.threads));
+  const auto measure_one = [&](const OwnQuery& own, Scratch& scratch) {
+    const std::size_t wanted = std::min(k, own.truth.size());
+    const VectorView row = table_.rows().view(own.position);
+    probe(row, {.k = kCodesMax, .lists = {lists()}, .hidden = own.position}, scratch, nullptr);
+    const std::vector<Neighbor>& codes = scratch.found.sorted();
+    if (wanted == 0 || codes.size() < wanted) return;
+    const float nearest_list = scratch.candidates.front().distance;
+    learned.rank_lists(scratch.coded_query, scratch.candidates);
+    table_.rows().prepare(row, scratch.row_query);
+    const float kth_code = learned.from_length(scratch.coded_query, codes[wanted - 1].distance);
+    const float kth_row =
+        learned.length(scratch.coded_query, learned.of_rows(own.truth[wanted - 1]));
+    const std::lock_guard<std::mutex> lock(adding);
+    for (const Neighbor& code : codes) {
+      if (code.reference >= list_of.size()) continue;  // Inserted meanwhile.
+      const float distance = table_.rows().distance(scratch.row_query, code.reference);
+      if (!is_true_neighbor(own, wanted, distance)) continue;
+      const float list = scratch.candidates[list_of[code.reference]].distance;
+      behind_first.push_back(list - nearest_list);
+      behind_code.push_back(list - kth_code * scratch.coded_query.unit);
+      const float error = trained()->lists.error(list_of[code.reference]);
+      slacks.push_back(error > 0 ? (code.distance - kth_row) / error : 0.0F);
+    }
+  };
+  parallel_for(queries.size(), build.threads, 4,
+               [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                 for (std::size_t q = begin; q < end; ++q)
+                   measure_one(queries[q], scratches[thread]);
+                 return true;
+               });
+  return {TailQuantiles(std::move(behind_first)), TailQuantiles(std::move(behind_code)),
+          TailQuantiles(std::move(slacks))};
+}
+
+inline std::vector<std::uint32_t> IvfPqIndex::lists_of_positions() const {
+  std::vector<std::uint32_t> list_of(table_.size(), 0);
+  for (std::uint32_t list = 0; list < lists(); ++list) {
+    trained()->lists.for_each_run(list, [&](const InvertedLists::Entries& run) {
+      for (std::size_t i = 0; i < run.count; ++i) {
+        // Rows that came in since the table was asked are left out.
+        if (run.positions[i] < list_of.size()) list_of[run.positions[i]] = list;
+      }
+    });
+  }
+  return list_of;
+}
+
+inline std::vector<SectionOut> IvfPqIndex::sections() const {
+  std::vector<SectionOut> sections;
+  table_.add_sections(sections);
+  {
+    const std::lock_guard<std::mutex> lock(state_->calibrating);
+    meta_ = Meta{state_->tuning, is_trained() ? 1U : 0U};
+  }
+  sections.push_back({"meta", sizeof(Meta), 1, {image_io::bytes_of_value(meta_)}});
+  if (!is_trained()) return sections;
+  const auto floats = [&](const char* name, const std::vector<float>& values, std::size_t width) {
+    sections.push_back(
+        {name, width * sizeof(float), values.size() / width, {std::as_bytes(std::span(values))}});
+  };
+  const ResidualCodes& codes = trained()->codes;
+  floats("rotation", codes.rotation().matrix(), dimension());
+  floats("centroids", codes.centroids().values(), dimension());
+  floats("books", codes.codes().books(), ProductCodes::kWords);
+  trained()->lists.add_sections(sections);
+  return sections;
+}
+
+inline Result<IvfPqIndex> IvfPqIndex::attach(std::size_t dimension, const IvfPqOptions& options,
+                                             const SectionSet& set) {
+  std::uint8_t rotate = 0;
+  std::memcpy(&rotate, &options.rotate, sizeof rotate);
+  if (rotate > 1) return damaged("options that are none");
+  auto index = create(dimension, options);
+  if (!index) return index;
+  const auto section = set.find("meta", sizeof(Meta));
+  if (!section) return section.error();
+  if (section->count != 1) return damaged("no entry in section 'meta'");
+  Meta meta;
+  std::memcpy(static_cast<void*>(&meta), section->bytes.data(), sizeof meta);
+  if (Status status = index->table_.attach(set); !status) return std::move(status).error();
+  index->state_->tuning.restore(meta.tuning);
+  if (meta.trained == 0) {
+    if (index->positions() != 0) return damaged("positions without lists");
+    return index;
+  }
+  auto learned = index->attach_codes(set);
+  if (!learned) return std::move(learned).error();
+  auto trained = std::make_unique<Trained>(*std::move(learned));
+  if (Status status = trained->lists.attach(set, index->positions()); !status)
+    return std::move(status).error();
+  index->publish(std::move(trained));
+  return index;
+}
+
+inline Result<ResidualCodes> IvfPqIndex::attach_codes(const SectionSet& set) const {
+  const auto rotation = read_floats(set, "rotation", dimension());
+  const auto centroids = read_floats(set, "centroids", dimension());
+  const auto books = read_floats(set, "books", ProductCodes::kWords);
+  if (!rotation) return rotation.error();
+  if (!centroids) return centroids.error();
+  if (!books) return books.error();
+  const std::size_t numbers = dimension() * dimension();
+  if (!rotation->empty() && rotation->size() != numbers) return damaged("half a rotation");
+  if (centroids->empty() || centroids->size() / dimension() > kListsMax)
+    return damaged("no lists, or too many");
+  if (books->size() != dimension() * ProductCodes::kWords) return damaged("books that do not fit");
+  return ResidualCodes(table_.metric(), Rotation(*rotation, dimension()),
+                       Centroids(*centroids, dimension()),
+                       ProductCodes(*books, dimension(), subspaces()));
+}
+
+inline Result<std::vector<float>> IvfPqIndex::read_floats(const SectionSet& set, const char* name,
+                                                          std::size_t width) {
+  const auto section = set.find(name, width * sizeof(float));
+  if (!section) return section.error();
+  std::vector<float> values(section->bytes.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), section->bytes.data(), section->bytes.size());
+  for (const float value : values) {
+    if (!std::isfinite(value))
+      return damaged("a number that is not finite in section '" + std::string(name) + "'");
+  }
+  return values;
+}
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear
