@@ -12,13 +12,14 @@
 
 #include "anear/index/flat_index.hpp"
 #include "anear/index/hnsw_index.hpp"
+#include "anear/index/ivf_pq_index.hpp"
 
 namespace anear {
 inline namespace ANEAR_ISA_NAMESPACE {
 
 class AnyIndex {
  public:
-  using Variant = std::variant<FlatIndex, HnswIndex>;
+  using Variant = std::variant<FlatIndex, HnswIndex, IvfPqIndex>;
 
   /// By the alternative of `options`. Fails as the index's own create().
   static Result<AnyIndex> create(std::size_t dimension, const FlatOptions& options) {
@@ -27,6 +28,10 @@ class AnyIndex {
   static Result<AnyIndex> create(std::size_t dimension, const HnswOptions& options) {
     return wrap(HnswIndex::create(dimension, options));
   }
+  /// It has to be trained (ivf_pq()) before the first insert().
+  static Result<AnyIndex> create(std::size_t dimension, const IvfPqOptions& options) {
+    return wrap(IvfPqIndex::create(dimension, options));
+  }
   static Result<AnyIndex> attach(std::size_t dimension, const FlatOptions& options,
                                  const SectionSet& set) {
     return wrap(FlatIndex::attach(dimension, options, set));
@@ -34,6 +39,10 @@ class AnyIndex {
   static Result<AnyIndex> attach(std::size_t dimension, const HnswOptions& options,
                                  const SectionSet& set) {
     return wrap(HnswIndex::attach(dimension, options, set));
+  }
+  static Result<AnyIndex> attach(std::size_t dimension, const IvfPqOptions& options,
+                                 const SectionSet& set) {
+    return wrap(IvfPqIndex::attach(dimension, options, set));
   }
 
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {}) {
@@ -80,6 +89,14 @@ class AnyIndex {
     return std::visit([](const auto& index) { return index.kKind; }, index_);
   }
   bool is_flat() const noexcept { return std::holds_alternative<FlatIndex>(index_); }
+  /// Null when it is of another kind.
+  IvfPqIndex* ivf_pq() noexcept { return std::get_if<IvfPqIndex>(&index_); }
+  const IvfPqIndex* ivf_pq() const noexcept { return std::get_if<IvfPqIndex>(&index_); }
+  /// Its rows, and which slot each has.
+  const VectorTable& table() const noexcept {
+    return std::visit([](const auto& index) -> const VectorTable& { return index.table(); },
+                      index_);
+  }
   const Variant& variant() const noexcept { return index_; }
 
  private:

@@ -66,6 +66,7 @@ class FlatIndex {
   const FlatOptions& options() const noexcept { return options_; }
   std::size_t bytes() const noexcept { return table_.bytes(); }
   std::size_t row_bytes() const noexcept { return table_.row_bytes(); }
+  const VectorTable& table() const noexcept { return table_; }
 
   bool needs_calibration() const noexcept { return false; }
   Status calibrate(const BuildOptions& = {}) { return {}; }

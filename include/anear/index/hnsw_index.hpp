@@ -63,6 +63,7 @@ class HnswIndex {
   std::size_t dimension() const noexcept { return table_.dimension(); }
   const HnswOptions& options() const noexcept { return options_; }
   std::size_t bytes() const noexcept { return table_.bytes() + graph_.bytes(table_.size()); }
+  const VectorTable& table() const noexcept { return table_; }
   std::size_t row_bytes() const noexcept { return table_.has_codes() ? table_.row_bytes() : 0; }
 
   /// Measures effort → recall on up to 128 own rows against exact answers. Costs about 128 exact

@@ -47,10 +47,19 @@ class IvfPqIndex {
   static Result<IvfPqIndex> create(std::size_t dimension, const IvfPqOptions& options);
 
   /// Learns from `sample`, of which up to 64 rows a list are used. Once, before the first insert():
-  /// kInvalidArgument when the index is trained, or the sample empty or bad (Error::record). Fails
-  /// without a change.
+  /// kInvalidArgument when the index is trained, or the sample empty or bad (Error::record);
+  /// kCancelled when build.progress (steps, not rows) asked to stop. Fails without a change.
   Status train(MatrixView sample, const BuildOptions& build = {});
   bool is_trained() const noexcept { return trained() != nullptr; }
+  /// How many lists train() makes of so many rows when the options leave it open.
+  static std::size_t lists_for(std::size_t rows) noexcept {
+    return std::clamp<std::size_t>(
+        static_cast<std::size_t>(4.0 * std::sqrt(static_cast<double>(rows))), 1, kListsMax);
+  }
+  /// How many rows train() draws from a sample for so many lists; more are not looked at.
+  static std::size_t training_rows_for(std::size_t lists) noexcept {
+    return kRowsPerCentroid * std::max(lists, ProductCodes::kWords);
+  }
 
   /// Adds rows[i] under slots[i]. Fails without a change; Error::record names the offending row.
   /// kInvalidArgument with kNotTrained before train().
@@ -83,6 +92,7 @@ class IvfPqIndex {
            (is_trained() ? trained()->codes.bytes() + trained()->lists.bytes() : 0);
   }
   std::size_t row_bytes() const noexcept { return table_.row_bytes(); }
+  const VectorTable& table() const noexcept { return table_; }
 
   /// Measures where a search for a recall target may stop, on up to 128 own rows against exact
   /// answers. Costs about 128 exact scans and twice as many scans of all codes.
@@ -337,20 +347,19 @@ inline Status IvfPqIndex::train(MatrixView sample, const BuildOptions& build) {
       return std::move(status).error().at_record(static_cast<std::int64_t>(i));
     }
   }
-  const double root = std::sqrt(static_cast<double>(sample.rows()));
-  const std::size_t lists =
-      options_.lists != 0 ? options_.lists
-                          : std::min<std::size_t>(static_cast<std::size_t>(4.0 * root), kListsMax);
-  const std::vector<float> rows =
-      draw_rows(sample, kRowsPerCentroid * std::max(lists, ProductCodes::kWords), build);
+  const std::size_t lists = options_.lists != 0 ? options_.lists : lists_for(sample.rows());
+  const std::vector<float> rows = draw_rows(sample, training_rows_for(lists), build);
   const ResidualOptions options{.subspaces = subspaces(),
                                 .rotate = options_.rotate,
                                 .kmeans = {.clusters = lists,
                                            .iterations = options_.iterations,
                                            .seed = options_.seed,
-                                           .threads = build.threads}};
-  publish(std::make_unique<Trained>(ResidualCodes::train(
-      {rows.data(), rows.size() / dimension(), dimension()}, table_.metric(), options)));
+                                           .threads = build.threads,
+                                           .progress = build.progress}};
+  auto learned = ResidualCodes::train({rows.data(), rows.size() / dimension(), dimension()},
+                                      table_.metric(), options);
+  if (!learned) return Error{ErrorCode::kCancelled, "training was cancelled; nothing was learned"};
+  publish(std::make_unique<Trained>(*std::move(learned)));
   return {};
 }
 

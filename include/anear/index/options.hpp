@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "anear/core/progress.hpp"
 #include "anear/core/types.hpp"
 
 namespace anear {
@@ -47,16 +48,6 @@ struct IvfPqOptions {
   bool rotate = true;           ///< Learn a rotation (PCA with balanced eigenvalues) before coding.
   std::uint32_t iterations = 10;      ///< k-means rounds.
   std::uint64_t seed = 0x616e656172;  ///< Starting centroids and samples are drawn from it.
-};
-
-/// Progress of a long build: called from one thread at a time with rows done and rows in all; false
-/// asks to stop.
-struct ProgressCallback {
-  bool (*call)(void* context, std::size_t done, std::size_t total) = nullptr;
-  void* context = nullptr;
-  bool operator()(std::size_t done, std::size_t total) const {
-    return call == nullptr || call(context, done, total);
-  }
 };
 
 /// How bulk work runs.

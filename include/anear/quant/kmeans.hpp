@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "anear/core/parallel.hpp"
+#include "anear/core/progress.hpp"
 #include "anear/core/random.hpp"
 #include "anear/quant/products.hpp"
 
@@ -39,6 +40,7 @@ struct KmeansOptions {
   std::size_t iterations = 10;
   std::uint64_t seed = 0;
   std::size_t threads = 1;
+  ProgressCallback progress{};  ///< Of the points in all rounds together.
 };
 
 inline namespace ANEAR_ISA_NAMESPACE {
@@ -83,7 +85,7 @@ class Centroids {
 };
 
 /// Lloyd's rounds from random points; an empty cluster starts again at a member of the largest one.
-/// `points` must not be empty.
+/// `points` must not be empty. Without centroids when `progress` asked to stop.
 Centroids kmeans(const Points& points, const KmeansOptions& options);
 
 namespace detail {
@@ -142,11 +144,14 @@ inline Centroids kmeans(const Points& points, const KmeansOptions& options) {
   std::vector<std::uint32_t> nearest(points.count);
   Centroids centroids(values, dimension);
   for (std::size_t round = 0; round < options.iterations; ++round) {
-    parallel_for(points.count, options.threads, 256,
-                 [&](std::size_t begin, std::size_t end, std::size_t) {
-                   centroids.nearest(points.part(begin, end), nearest.data() + begin);
-                   return true;
-                 });
+    const bool finished =
+        parallel_for(points.count, options.threads, 256,
+                     [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                       centroids.nearest(points.part(begin, end), nearest.data() + begin);
+                       return thread != 0 || options.progress(round * points.count + end,
+                                                              options.iterations * points.count);
+                     });
+    if (!finished) return {};
     const detail::Clustering clustering(nearest, centroids.size());
     parallel_for(centroids.size(), options.threads, 16,
                  [&](std::size_t begin, std::size_t end, std::size_t) {

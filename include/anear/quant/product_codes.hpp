@@ -29,7 +29,8 @@ class ProductCodes {
   ProductCodes() = default;
   /// `books`: dimension · kWords numbers; 1 ≤ subspaces ≤ dimension.
   ProductCodes(std::vector<float> books, std::size_t dimension, std::size_t subspaces);
-  /// `kmeans.clusters` is not looked at. Fewer points than words leave words without a use.
+  /// `kmeans.clusters` is not looked at; `kmeans.progress` counts subspaces. Fewer points than
+  /// words leave words without a use. Without subspaces when `progress` asked to stop.
   static ProductCodes train(const Points& points, std::size_t subspaces, KmeansOptions kmeans);
 
   std::size_t dimension() const noexcept { return dimension_; }
@@ -83,8 +84,9 @@ inline ProductCodes ProductCodes::train(const Points& points, std::size_t subspa
   const std::size_t threads = options.threads;
   options.clusters = kWords;
   options.threads = 1;
+  const ProgressCallback progress = std::exchange(options.progress, {});
   std::vector<float> books(dimension * kWords);
-  parallel_for(subspaces, threads, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+  const auto learn = [&](std::size_t begin, std::size_t end, std::size_t thread) {
     for (std::size_t m = begin; m < end; ++m) {
       const std::size_t first = m * dimension / subspaces;
       const std::size_t width = (m + 1) * dimension / subspaces - first;
@@ -100,8 +102,9 @@ inline ProductCodes ProductCodes::train(const Points& points, std::size_t subspa
         for (std::size_t j = 0; j < width; ++j) books[(first + j) * kWords + c] = word[j];
       }
     }
-    return true;
-  });
+    return thread != 0 || progress(end, subspaces);
+  };
+  if (!parallel_for(subspaces, threads, 1, learn)) return {};
   return {std::move(books), dimension, subspaces};
 }
 

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -50,8 +51,10 @@ class ResidualCodes {
   };
 
   ResidualCodes(Metric metric, Rotation rotation, Centroids centroids, ProductCodes codes);
-  /// `rows` as normalize() leaves them, at least one.
-  static ResidualCodes train(const Points& rows, Metric metric, const ResidualOptions& options);
+  /// `rows` as normalize() leaves them, at least one. Nothing when `kmeans.progress` asked to stop;
+  /// it counts the rows of all rounds, and then subspaces.
+  static std::optional<ResidualCodes> train(const Points& rows, Metric metric,
+                                            const ResidualOptions& options);
   /// The numbers of `row` as they are coded: of length 1 under cosine.
   static void normalize(VectorView row, Metric metric, float* out);
 
@@ -117,11 +120,12 @@ inline ResidualCodes::ResidualCodes(Metric metric, Rotation rotation, Centroids 
   }
 }
 
-inline ResidualCodes ResidualCodes::train(const Points& rows, Metric metric,
-                                          const ResidualOptions& options) {
+inline std::optional<ResidualCodes> ResidualCodes::train(const Points& rows, Metric metric,
+                                                         const ResidualOptions& options) {
   // Rotation and books have few numbers to learn.
   constexpr std::size_t kRowsForCodes = 64 * ProductCodes::kWords;
   Centroids centroids = kmeans(rows, options.kmeans);
+  if (centroids.size() == 0) return std::nullopt;
   const Points few = rows.part(0, std::min(rows.count, kRowsForCodes));
   std::vector<std::uint32_t> nearest(few.count);
   std::vector<float> residuals(few.values, few.values + few.count * few.dimension);
@@ -143,7 +147,8 @@ inline ResidualCodes ResidualCodes::train(const Points& rows, Metric metric,
     centroids = Centroids(std::move(rotated), rows.dimension);
   }
   ProductCodes codes = ProductCodes::train(differences, options.subspaces, options.kmeans);
-  return {metric, std::move(rotation), std::move(centroids), std::move(codes)};
+  if (codes.subspaces() == 0) return std::nullopt;
+  return ResidualCodes(metric, std::move(rotation), std::move(centroids), std::move(codes));
 }
 
 inline void ResidualCodes::subtract(const float* centroid, std::size_t dimension,
