@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "anear/core/parallel.hpp"
+#include "anear/index/any_index.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/indexer.hpp"
 #include "collection/planner.hpp"

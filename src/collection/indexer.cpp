@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "collection/images.hpp"
+#include "collection/indexes.hpp"
 
 namespace anear {
 namespace {
@@ -175,6 +176,7 @@ Status Indexer::index(CollectionState& collection, Images images) {
   const std::lock_guard hold(collection.indexing);
   Status status = move_tails(collection);
   if (status) mark_dead(collection);
+  if (status) status = rebuild(collection);
   if (status) status = calibrate(collection);
   if (status) status = renew_images(collection, images);
   const std::lock_guard publishing(runtime_.versions);
@@ -247,6 +249,41 @@ void Indexer::mark_dead(CollectionState& collection) {
   collection.changed_since_image += dead.size();
 }
 
+/// Readers keep the index they hold and see the new one from its publication on; what is committed
+/// meanwhile goes to the old one, from where it is copied.
+Status Indexer::rebuild(CollectionState& collection) {
+  for (std::size_t v = 0; v < collection.schema.vectors.size(); ++v) {
+    const VectorSchema& vector = collection.schema.vectors[v];
+    const std::shared_ptr<const AnyIndex> old = collection.pin()->vectors[v].index;
+    if (stopping_ || !needs_rebuild(vector, *old)) continue;
+    Waiting waiting{this, &collection};
+    auto made = rebuild_index(vector, *old,
+                              {.threads = 1, .progress = {&Waiting::keep_tail_short, &waiting}});
+    if (!made && made.error().code == ErrorCode::kCancelled && waiting.status)
+      return {};  // Stopped or dropped: it is done at the next opening, if there is one.
+    if (!made) return waiting.status ? std::move(made).error() : waiting.status;
+    // A new image, whatever is due: without one the next opening would have to do this again.
+    collection.changed_since_image += changes_before_images(made->size()) + 1;
+    const auto fresh = std::make_shared<AnyIndex>(std::move(*made));
+    const std::lock_guard hold(runtime_.versions);
+    publish_version(collection,
+                    [&](CollectionVersion& version) { version.vectors[v].index = fresh; });
+  }
+  return {};
+}
+
+bool Indexer::Waiting::keep_tail_short(void* context, std::size_t, std::size_t) {
+  auto& [indexer, collection, status] = *static_cast<Waiting*>(context);
+  if (indexer->stopping_ || collection->dropped) return false;
+  {
+    const std::lock_guard hold(indexer->runtime_.versions);
+    if (collection->current->tail_rows() <= indexer->runtime_.options.tail_records_max / 2)
+      return true;
+  }
+  status = indexer->move_tails(*collection);
+  return static_cast<bool>(status);
+}
+
 Status Indexer::calibrate(CollectionState& collection) {
   const View view = collection.pin();
   for (const SearchedVector& vector : view->vectors) {
@@ -260,9 +297,8 @@ Status Indexer::calibrate(CollectionState& collection) {
 Status Indexer::renew_images(CollectionState& collection, Images images) {
   const View view = collection.pin();
   const bool stale = view->sequence != collection.image_sequence.load();
-  const bool due = images == Images::kNow
-                       ? stale
-                       : collection.changed_since_image > changes_before_images(view->live.count());
+  const bool due = (images == Images::kNow && stale) ||
+                   collection.changed_since_image > changes_before_images(view->live.count());
   return due && !collection.dropped ? write_images(collection, view) : Status{};
 }
 

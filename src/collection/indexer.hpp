@@ -1,7 +1,8 @@
 // Moves tails into indexes, keeps indexes calibrated and images fresh: in one background thread a
 // store, or within each write (StoreOptions::index_inline).
 //
-//   one round of a collection: move the tail → mark dead slots → calibrate → images when due
+//   one round of a collection: move the tail → mark dead slots → rebuild outgrown indexes →
+//   calibrate → images when due
 //
 // Writers wait when a tail is longer than StoreOptions::tail_records_max.
 //
@@ -46,6 +47,14 @@ class Indexer {
 
  private:
   enum class Images : std::uint8_t { kWhenDue, kNow };
+  /// A collection whose writers wait for the tail while an index is built.
+  struct Waiting {
+    Indexer* indexer;
+    CollectionState* collection;
+    Status status{};
+
+    static bool keep_tail_short(void* context, std::size_t done, std::size_t total);
+  };
 
   void run();
   void sync_regularly();
@@ -53,6 +62,7 @@ class Indexer {
   Status index(CollectionState& collection, Images images);
   Status move_tails(CollectionState& collection);
   void mark_dead(CollectionState& collection);
+  Status rebuild(CollectionState& collection);
   Status calibrate(CollectionState& collection);
   Status renew_images(CollectionState& collection, Images images);
 

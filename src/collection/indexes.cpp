@@ -1,35 +1,135 @@
 #include "collection/indexes.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
+
+#include "anear/core/random.hpp"
 
 namespace anear {
 namespace {
 
 FlatOptions exact(const VectorSchema& vector) { return {vector.metric, vector.kind}; }
 
-HnswOptions graph(const VectorSchema& vector, HnswOptions options) {
+template <typename Options>
+Options with_rows_of(const VectorSchema& vector, Options options) {
   options.metric = vector.metric;
   options.rows = vector.kind;
   return options;
+}
+
+/// Live rows of an index, copied together.
+class CopiedRows {
+ public:
+  CopiedRows(const VectorSchema& vector, const VectorTable& table)
+      : vector_(vector), table_(table) {}
+
+  void clear() noexcept {
+    bytes_.clear();
+    slots_.clear();
+  }
+  void add(Position position) {
+    const Slot slot = table_.slot(position);
+    if (slot == kNoSlot) return;
+    const VectorView row = table_.rows().view(position);
+    const auto* bytes = static_cast<const std::byte*>(row.data());
+    bytes_.insert(bytes_.end(), bytes, bytes + row.bytes());
+    slots_.push_back(slot);
+  }
+  MatrixView matrix() const noexcept {
+    return {bytes_.data(), {slots_.size(), vector_.dimension}, vector_.kind};
+  }
+  const std::vector<Slot>& slots() const noexcept { return slots_; }
+
+ private:
+  const VectorSchema& vector_;
+  const VectorTable& table_;
+  std::vector<std::byte> bytes_;
+  std::vector<Slot> slots_;
+};
+
+/// Learns from rows drawn evenly over all positions.
+Status train(AnyIndex& index, const VectorSchema& vector, const AnyIndex& from,
+             const BuildOptions& build) {
+  const IvfPqOptions& options = index.ivf_pq()->options();
+  Random random(options.seed);
+  std::vector<std::uint32_t> drawn =
+      random_subset(from.positions(), IvfPqIndex::training_rows_for(options.lists), random);
+  std::sort(drawn.begin(), drawn.end());
+  CopiedRows sample(vector, from.table());
+  for (const std::uint32_t position : drawn) sample.add(position);
+  return index.ivf_pq()->train(sample.matrix(), build);
+}
+
+/// Appends what `from` has from position `next` on; `next` is then behind the last one.
+Status copy_rows(AnyIndex& index, const VectorSchema& vector, const AnyIndex& from,
+                 std::size_t& next, const BuildOptions& build) {
+  constexpr std::size_t kRowsAtOnce = 1'024;
+  CopiedRows rows(vector, from.table());
+  while (next < from.positions()) {
+    rows.clear();
+    const std::size_t end = std::min(next + kRowsAtOnce, from.positions());
+    for (; next < end; ++next) rows.add(static_cast<Position>(next));
+    Status status = index.insert(rows.matrix(), rows.slots(), {.threads = build.threads});
+    if (!status) return status;
+    if (!build.progress(next, from.positions()))
+      return Error{ErrorCode::kCancelled, "the index is not built any further"};
+  }
+  return {};
 }
 
 }  // namespace
 
 Result<AnyIndex> make_index(const VectorSchema& vector) {
   if (const auto* options = std::get_if<HnswOptions>(&vector.index))
-    return AnyIndex::create(vector.dimension, graph(vector, *options));
+    return AnyIndex::create(vector.dimension, with_rows_of(vector, *options));
+  if (const auto* options = std::get_if<IvfPqOptions>(&vector.index)) {
+    auto later = AnyIndex::create(vector.dimension, with_rows_of(vector, *options));
+    if (!later) return later;
+  }
   return AnyIndex::create(vector.dimension, exact(vector));
 }
 
 Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections) {
   if (kind == FlatIndex::kKind) return AnyIndex::attach(vector.dimension, exact(vector), sections);
-  const auto* options = std::get_if<HnswOptions>(&vector.index);
-  if (kind == HnswIndex::kKind && options != nullptr)
-    return AnyIndex::attach(vector.dimension, graph(vector, *options), sections);
+  const auto* hnsw = std::get_if<HnswOptions>(&vector.index);
+  if (kind == HnswIndex::kKind && hnsw != nullptr)
+    return AnyIndex::attach(vector.dimension, with_rows_of(vector, *hnsw), sections);
+  const auto* ivf = std::get_if<IvfPqOptions>(&vector.index);
+  if (kind == IvfPqIndex::kKind && ivf != nullptr)
+    return AnyIndex::attach(vector.dimension, with_rows_of(vector, *ivf), sections);
   return Error{ErrorCode::kCorruption, "an image of vector '" + vector.name +
                                            "' holds an index of kind " + std::to_string(kind)};
+}
+
+bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
+  const auto* options = std::get_if<IvfPqOptions>(&vector.index);
+  if (options == nullptr) return false;
+  const bool mostly_deleted = index.positions() > 2 * index.size() + kTrainedFrom;
+  if (index.ivf_pq() == nullptr) return mostly_deleted || index.size() >= kTrainedFrom;
+  const bool outgrown =
+      options->lists == 0 && IvfPqIndex::lists_for(index.size()) >= 2 * index.ivf_pq()->lists();
+  return mostly_deleted || outgrown;
+}
+
+Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
+                               const BuildOptions& build) {
+  auto options = with_rows_of(vector, std::get<IvfPqOptions>(vector.index));
+  if (options.lists == 0)
+    options.lists = static_cast<std::uint32_t>(IvfPqIndex::lists_for(from.size()));
+  auto index =
+      from.size() < kTrainedFrom ? make_index(vector) : AnyIndex::create(vector.dimension, options);
+  if (!index) return index;
+  Status status = index->ivf_pq() == nullptr ? Status{} : train(*index, vector, from, build);
+  std::size_t next = 0;
+  if (status) status = copy_rows(*index, vector, from, next, build);
+  if (status) status = index->calibrate({.threads = build.threads});
+  if (!status) return std::move(status).error();
+  return index;
 }
 
 }  // namespace anear

@@ -1,10 +1,14 @@
 // Which index a named vector has, and when.
 //
 // An IVF-PQ index needs rows to be trained on: until there are enough, its vector is searched
-// exactly.
+// exactly. It is built anew when there are four times the rows it was trained for (then twice the
+// lists are due), or when most of what it holds is deleted.
 //
-// Threads: pure functions.
+// Threads: pure functions; rebuild_index() reads an index that its caller may append to meanwhile,
+// in the progress callback.
 #pragma once
+
+#include <cstddef>
 
 #include "anear/collection/options.hpp"
 #include "anear/core/error.hpp"
@@ -12,11 +16,23 @@
 
 namespace anear {
 
+/// Rows from which an IVF-PQ index is trained: some for each word of a code.
+inline constexpr std::size_t kTrainedFrom = 10'000;
+
 /// The empty index a vector starts with. Fails for options that its index refuses.
 Result<AnyIndex> make_index(const VectorSchema& vector);
 
 /// The index of an image: by the image's kind, which may still be that of the exact start.
 Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections);
+
+/// Whether `index` is no longer (or not yet) what `vector` asks for.
+bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index);
+
+/// A trained and calibrated index of the live rows of `from`, or the exact start when there are too
+/// few. `build.progress` is called all the while, between insertions as well; kCancelled when it
+/// asks to stop.
+Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
+                               const BuildOptions& build);
 
 }  // namespace anear

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "anear/index/any_index.hpp"
 #include "collection/schema.hpp"
 
 namespace anear {
@@ -72,6 +73,7 @@ Status take_own_row(const Leg& leg, const CollectionState& collection, const Vie
 const char* Plan::name(const AnyIndex& index) const noexcept {
   if (index.is_flat()) return "flat scan";
   if (exact) return "exact scan of the matches";
+  if (index.ivf_pq() != nullptr) return matches ? "filtered inverted lists" : "inverted lists";
   return matches ? "filtered graph walk" : "graph walk";
 }
 

@@ -11,17 +11,22 @@
 // Threads: immutable; published under StoreRuntime::versions.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <vector>
 
 #include "anear/core/slot_set.hpp"
 #include "anear/core/types.hpp"
-#include "anear/index/any_index.hpp"
+#include "anear/simd/isa.hpp"
 #include "anear/storage/byte_store.hpp"
 #include "collection/tail.hpp"
 
 namespace anear {
+
+inline namespace ANEAR_ISA_NAMESPACE {
+class AnyIndex;  // Its header is large (IVF-PQ, Eigen): few files need it.
+}
 
 /// Where the rows of one named vector are.
 struct SearchedVector {

@@ -481,3 +481,49 @@ TEST_CASE("Many collections open quickly enough to be usable") {
   CHECK(store.collections()->size() == 99);
   CHECK_FALSE(store.collection("c50"));
 }
+
+TEST_CASE(
+    "Trained inverted lists are attached at open, and retrained when their image is damaged") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({11'000, kDimension}, 31);
+  IvfPqOptions options;
+  options.lists = 50;
+  options.iterations = 1;
+  const auto plan_of = [&](const Collection& docs) {
+    Query query = near_to(rows.row(0), 10);
+    query.explain = true;
+    const auto hits = docs.search(query);
+    REQUIRE(hits);
+    CHECK(hits->hits[0].record.key == "k0");
+    return hits->explain->plan;
+  };
+  {
+    Store store = must_open(path);
+    CollectionSchema schema = schema_of_docs();
+    schema.vectors[0].index = options;
+    auto docs = store.create_collection("docs", schema);
+    REQUIRE(docs);
+    add(*docs, rows, 0, 10'500);
+    REQUIRE(docs->flush());
+    CHECK(plan_of(*docs) == "inverted lists");
+    add(*docs, rows, 10'500, 500);
+  }
+  {
+    // Without the right to write nothing can be trained.
+    Store store = must_open(path, {.read_only = true});
+    CHECK(store.recovery().tail_records == 500);
+    auto docs = store.collection("docs");
+    CHECK(plan_of(*docs) == "inverted lists");
+    CHECK(store.verify());
+  }
+  const std::string image = images_of(path).front();
+  overwrite_file(image, bytes_of_file(image).substr(0, 10'000));
+  Store store = must_open(path);
+  auto docs = store.collection("docs");
+  CHECK(docs->search(near_to(rows.row(10'999), 1))->hits[0].record.key == "k10999");
+  REQUIRE(docs->flush());
+  CHECK(plan_of(*docs) == "inverted lists");
+  CHECK_FALSE(docs->stats()->degraded);
+  CHECK(store.verify());
+}

@@ -56,7 +56,7 @@ struct StoreOptions {
 };
 
 /// The index of a named vector: which, and how. FlatOptions: exact search, no training, no graph.
-/// IvfPqOptions are kept, and searched exactly until that index is there.
+/// IvfPqOptions: searched exactly until there are rows to train on, which the store does by itself.
 using IndexOptions = std::variant<FlatOptions, HnswOptions, IvfPqOptions>;
 
 /// One named vector of a collection. `metric` and `kind` win over what `index` says of them.

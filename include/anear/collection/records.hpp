@@ -110,9 +110,10 @@ struct Hit {
 
 /// How an answer was made.
 struct Explain {
-  std::string plan{};    ///< "flat scan", "graph walk", "filtered graph walk", "exact scan of the
-                         ///< matches", "inverted lists".
-  std::size_t live = 0;  ///< Records in the view.
+  /// "flat scan", "graph walk", "filtered graph walk", "inverted lists", "filtered inverted lists",
+  /// "exact scan of the matches".
+  std::string plan{};
+  std::size_t live = 0;     ///< Records in the view.
   std::size_t matches = 0;  ///< Of these, how many pass the filter (live when there is none).
   std::size_t tail = 0;     ///< Records that were scanned because the index does not have them yet.
   std::uint64_t distances = 0;
