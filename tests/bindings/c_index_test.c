@@ -63,12 +63,14 @@ static double recall_of(const anear_index* index, anear_matrix rows, size_t quer
   return (double)right / (double)(queries * k);
 }
 
-static void a_flat_index_finds_exactly_the_nearest_and_a_graph_nearly_all(void) {
+static void a_flat_index_finds_exactly_the_nearest_and_others_nearly_all(void) {
   float* data = c_rows(ROWS, DIMENSION, SEED);
   const anear_matrix rows = c_matrix(data, ROWS, DIMENSION);
-  const int32_t kinds[] = {ANEAR_INDEX_FLAT, ANEAR_INDEX_HNSW};
-  for (size_t i = 0; i < 2; ++i) {
+  const int32_t kinds[] = {ANEAR_INDEX_FLAT, ANEAR_INDEX_HNSW, ANEAR_INDEX_IVF_PQ};
+  anear_error error = ANEAR_ERROR_INIT;
+  for (size_t i = 0; i < 3; ++i) {
     anear_index* index = make_index(kinds[i], ANEAR_METRIC_L2, DIMENSION);
+    CHECK_OK(anear_index_train(index, &rows, NULL, &error), &error);
     add_all(index, rows);
     const double recall = recall_of(index, rows, 50, 10);
     CHECK(recall >= (kinds[i] == ANEAR_INDEX_FLAT ? 1.0 : 0.93));
@@ -217,6 +219,23 @@ static void a_bad_row_changes_nothing_and_is_named(void) {
   anear_index_free(index);
 }
 
+static void inverted_lists_are_trained_once_and_before_rows(void) {
+  anear_error error = ANEAR_ERROR_INIT;
+  anear_index* index = make_index(ANEAR_INDEX_IVF_PQ, ANEAR_METRIC_L2, 2);
+  const float data[] = {1, 2, 3, 4};
+  const uint32_t slots[] = {0, 1};
+  anear_matrix rows = c_matrix(data, 2, 2);
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_index_add(index, &rows, slots, NULL, &error), &error);
+  CHECK(error.subcode == ANEAR_SUB_NOT_TRAINED);
+  rows.rows = 0;
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_index_train(index, &rows, NULL, &error), &error);
+  rows.rows = 2;
+  CHECK_OK(anear_index_train(index, &rows, NULL, &error), &error);
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_index_train(index, &rows, NULL, &error), &error);
+  CHECK_OK(anear_index_add(index, &rows, slots, NULL, &error), &error);
+  anear_index_free(index);
+}
+
 static void a_bad_query_is_refused(void) {
   anear_error error = ANEAR_ERROR_INIT;
   anear_index_query query = ANEAR_INDEX_QUERY_INIT;
@@ -320,11 +339,13 @@ static void an_index_comes_back_from_its_file(void) {
   anear_error error = ANEAR_ERROR_INIT;
   float* data = c_rows(500, DIMENSION, SEED);
   const anear_matrix rows = c_matrix(data, 500, DIMENSION);
-  const int32_t kinds[] = {ANEAR_INDEX_FLAT, ANEAR_INDEX_HNSW};
-  for (size_t i = 0; i < 2; ++i) {
-    const char* path = c_directory(i == 0 ? "flat.index" : "graph.index");
+  const int32_t kinds[] = {ANEAR_INDEX_FLAT, ANEAR_INDEX_HNSW, ANEAR_INDEX_IVF_PQ};
+  const char* names[] = {"flat.index", "graph.index", "lists.index"};
+  for (size_t i = 0; i < 3; ++i) {
+    const char* path = c_directory(names[i]);
     anear_index_facts facts = ANEAR_INDEX_FACTS_INIT;
     anear_index* index = make_index(kinds[i], ANEAR_METRIC_L2, DIMENSION);
+    CHECK_OK(anear_index_train(index, &rows, NULL, &error), &error);
     add_all(index, rows);
     CHECK_OK(anear_index_save(index, path, &error), &error);
     anear_index_free(index);
@@ -462,6 +483,8 @@ static void null_is_refused_everywhere(void) {
   REFUSED(anear_index_search(index, NULL, &neighbors, &error));
   REFUSED(anear_index_search(index, &query, NULL, &error));
   REFUSED(anear_index_save(NULL, "x", &error));
+  REFUSED(anear_index_train(NULL, &rows, NULL, &error));
+  REFUSED(anear_index_train(index, NULL, NULL, &error));
   REFUSED(anear_index_save(index, NULL, &error));
   REFUSED(anear_index_stats(NULL, &facts, &error));
   REFUSED(anear_index_stats(index, NULL, &error));
@@ -473,13 +496,15 @@ static void null_is_refused_everywhere(void) {
 }
 
 const c_test index_tests[] = {
-    {"a flat index finds exactly the nearest, a graph nearly all",
-     a_flat_index_finds_exactly_the_nearest_and_a_graph_nearly_all},
+    {"a flat index finds exactly the nearest, others nearly all",
+     a_flat_index_finds_exactly_the_nearest_and_others_nearly_all},
     {"an index says what it is and holds", an_index_says_what_it_is_and_holds},
     {"deleted and unwanted slots are not returned", deleted_and_unwanted_slots_are_not_returned},
     {"places without an answer are marked", places_without_an_answer_are_marked},
     {"half-precision rows are taken", half_precision_rows_are_taken},
     {"a bad row changes nothing and is named", a_bad_row_changes_nothing_and_is_named},
+    {"inverted lists are trained once and before rows",
+     inverted_lists_are_trained_once_and_before_rows},
     {"a bad query is refused", a_bad_query_is_refused},
     {"options out of range are refused", options_out_of_range_are_refused},
     {"structs of older and newer callers are understood",

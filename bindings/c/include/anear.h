@@ -251,6 +251,14 @@ ANEAR_API int32_t anear_index_load(const char* path, anear_index** index, anear_
 
 ANEAR_API void anear_index_free(anear_index* index);
 
+/* Learns the lists and codes of an IVF-PQ index from a sample of what will be added, once and
+ * before that; some thousand rows, better 64 for each list. `build` may be NULL; its progress
+ * counts steps, not rows. Other kinds need no training: nothing is done. Fails with
+ * ANEAR_INVALID_ARGUMENT if the index is trained already or a row is not valid (`record` of the
+ * error says which), and with ANEAR_CANCELLED. */
+ANEAR_API int32_t anear_index_train(anear_index* index, const anear_matrix* sample,
+                                    const anear_build* build, anear_error* error);
+
 /* Adds row i under slots[i], of which there is one a row; `build` may be NULL. A slot that is
  * there already should be deleted first. Writers wait for each other.
  * Fails with ANEAR_INVALID_ARGUMENT if a row or slot is not valid (`record` of the error says

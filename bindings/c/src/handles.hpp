@@ -17,6 +17,7 @@
 #include "anear/collection/store.hpp"
 #include "anear/index/flat_index.hpp"
 #include "anear/index/hnsw_index.hpp"
+#include "anear/index/ivf_pq_index.hpp"
 
 namespace anear::c {
 
@@ -82,7 +83,7 @@ class ScratchPool {
   std::vector<Scratch*> free_;  ///< Its capacity is never below all_.size().
 };
 
-using IndexVariant = std::variant<FlatIndex, HnswIndex>;
+using IndexVariant = std::variant<FlatIndex, HnswIndex, IvfPqIndex>;
 
 }  // namespace anear::c
 

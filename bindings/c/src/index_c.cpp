@@ -23,6 +23,7 @@
 using anear::BuildOptions;
 using anear::FlatIndex;
 using anear::HnswIndex;
+using anear::IvfPqIndex;
 using anear::MatrixView;
 using anear::Neighbor;
 using anear::Result;
@@ -34,25 +35,18 @@ using namespace anear::c;  // NOLINT(google-build-using-namespace): its own half
 
 namespace {
 
-Result<IndexVariant> make(const anear::VectorSchema& schema) {
-  if (const auto* flat = std::get_if<anear::FlatOptions>(&schema.index)) {
-    auto index = FlatIndex::create(schema.dimension, *flat);
-    if (!index) return std::move(index).error();
-    return IndexVariant(std::move(*index));
-  }
-  if (const auto* hnsw = std::get_if<anear::HnswOptions>(&schema.index)) {
-    auto index = HnswIndex::create(schema.dimension, *hnsw);
-    if (!index) return std::move(index).error();
-    return IndexVariant(std::move(*index));
-  }
-  return anear::invalid_argument("IVF-PQ is not available as an index by itself");
-}
-
 template <typename Index>
-Result<IndexVariant> load_as(const std::string& path) {
-  auto index = Index::load(path);
+Result<IndexVariant> wrap(Result<Index> index) {
   if (!index) return std::move(index).error();
   return IndexVariant(std::move(*index));
+}
+
+Result<IndexVariant> make(const anear::VectorSchema& schema) {
+  if (const auto* flat = std::get_if<anear::FlatOptions>(&schema.index))
+    return wrap(FlatIndex::create(schema.dimension, *flat));
+  if (const auto* hnsw = std::get_if<anear::HnswOptions>(&schema.index))
+    return wrap(HnswIndex::create(schema.dimension, *hnsw));
+  return wrap(IvfPqIndex::create(schema.dimension, std::get<anear::IvfPqOptions>(schema.index)));
 }
 
 /// What the file says it is, 0 when it says nothing: load() of any kind then says what is wrong.
@@ -63,8 +57,10 @@ std::uint32_t kind_in_file(const std::string& path) {
 }
 
 Result<IndexVariant> load(const std::string& path) {
-  if (kind_in_file(path) == HnswIndex::kKind) return load_as<HnswIndex>(path);
-  return load_as<FlatIndex>(path);
+  const std::uint32_t kind = kind_in_file(path);
+  if (kind == HnswIndex::kKind) return wrap(HnswIndex::load(path));
+  if (kind == IvfPqIndex::kKind) return wrap(IvfPqIndex::load(path));
+  return wrap(FlatIndex::load(path));
 }
 
 /// A progress callback of C, called by one thread at a time.
@@ -199,6 +195,20 @@ int32_t anear_index_load(const char* path, anear_index** index, anear_error* err
 }
 
 void anear_index_free(anear_index* index) { delete index; }
+
+int32_t anear_index_train(anear_index* index, const anear_matrix* sample, const anear_build* build,
+                          anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{index, "index"}, {sample, "sample"}}); !status) return status;
+    const auto matrix = matrix_of(*sample, "sample");
+    if (!matrix) return matrix.error();
+    Progress progress;
+    const auto options = build_of(build, progress);
+    if (!options) return options.error();
+    auto* ivf = std::get_if<IvfPqIndex>(&index->index);
+    return ivf == nullptr ? Status{} : ivf->train(*matrix, *options);
+  });
+}
 
 int32_t anear_index_add(anear_index* index, const anear_matrix* rows, const uint32_t* slots,
                         const anear_build* build, anear_error* error) {
