@@ -383,3 +383,39 @@ def test_the_recall_asked_for_is_found_with_and_without_filters(packages, state)
         for target in (0.90, 0.95, 0.99):
             share = share_found(docs, records, queries, allowed, truth, target, filter)
             assert share >= target - 0.015, (filter, target, share)
+
+
+def test_inverted_lists_are_trained_by_the_store_and_there_again_after_reopen(tmp_path):
+    random = np.random.default_rng(SEED)
+    centres = random.normal(size=(60, 16))
+    rows = (centres[random.integers(60, size=11_000)] + 0.7 * random.normal(size=(11_000, 16))).astype(np.float32)
+    queries = (centres[random.integers(60, size=50)] + 0.7 * random.normal(size=(50, 16))).astype(np.float32)
+    keys = [f"k{i}" for i in range(len(rows))]
+    index = anear.IvfPq(lists=80, subspaces=8, iterations=3)
+
+    def share_found(docs, **options) -> float:
+        small = [i for i in range(len(rows)) if not options or i < 6_000]
+        found = 0
+        for query in queries:
+            hits = docs.search(query, k=10, recall=0.95, explain=True, **options)
+            assert len(hits) == 10
+            assert hits.explain["plan"] == ("filtered inverted lists" if options else "inverted lists")
+            found += len({hit.key for hit in hits} & {f"k{small[i]}" for i in nearest(query, rows[small], 10)})
+        return found / (10 * len(queries))
+
+    with anear.open(tmp_path / "s.anear") as store:
+        docs = store.create_collection(
+            "docs", vectors={"embedding": anear.Vector(16, index=index)}, fields={"size": anear.Int64()}
+        )
+        docs.upsert(keys[:500], vectors={"embedding": rows[:500]}, fields={"size": list(range(500))})
+        docs.flush()
+        assert docs.search(rows[0], explain=True).explain["plan"] == "flat scan"
+        docs.upsert(keys[500:], vectors={"embedding": rows[500:]}, fields={"size": list(range(500, len(rows)))})
+        docs.flush()
+        assert share_found(docs) >= 0.93
+        assert share_found(docs, filter="size < 6000") >= 0.93
+    with anear.open(tmp_path / "s.anear", read_only=True) as store:
+        docs = store.collection("docs")
+        assert docs.schema.vectors["embedding"].index == index
+        assert share_found(docs) >= 0.93
+        store.verify()
