@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "anear/index/any_index.hpp"
+#include "collection/prepare.hpp"
 #include "collection/schema.hpp"
 
 namespace anear {
@@ -55,11 +56,11 @@ Status take_own_row(const Leg& leg, const CollectionState& collection, const Vie
   const auto slot = reader.slots_of({&key, 1});
   if (!slot) return slot.error();
   if (!slot->front())
-    return Error{ErrorCode::kNotFound, "there is no record '" + leg.key + "' to be near to"};
+    return Error{ErrorCode::kNotFound, "there is no record " + quoted(leg.key) + " to be near to"};
   auto row = reader.row(*slot->front(), plan.vector);
   if (!row) return std::move(row).error();
   if (row->bytes.empty()) {
-    return invalid_argument("record '" + leg.key + "' has no vector '" +
+    return invalid_argument("record " + quoted(leg.key) + " has no vector '" +
                             collection.schema.vectors[plan.vector].name + "'");
   }
   plan.own_row = std::move(*row);

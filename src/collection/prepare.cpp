@@ -21,16 +21,6 @@ Error at(Status status, std::size_t record) {
   return std::move(status).error().at_record(static_cast<std::int64_t>(record));
 }
 
-/// The beginning of a key, fit for a message.
-std::string quoted(std::string_view key) {
-  constexpr std::size_t kShown = 48;
-  if (!is_utf8(key)) return "(not UTF-8)";
-  std::size_t bytes = std::min(key.size(), kShown);
-  while (bytes > 0 && bytes < key.size() && (static_cast<std::uint8_t>(key[bytes]) & 0xc0) == 0x80)
-    --bytes;
-  return "'" + std::string(key.substr(0, bytes)) + (bytes < key.size() ? "…'" : "'");
-}
-
 Status check_key(std::string_view key) {
   if (key.empty()) return invalid_argument("a key is empty", Subcode::kKeyInvalid);
   if (key.size() > kKeyBytesMax) {
@@ -277,6 +267,15 @@ Status add_payloads(const RecordBatch& batch, PreparedBatch& prepared) {
 }
 
 }  // namespace
+
+std::string quoted(std::string_view key) {
+  constexpr std::size_t kShown = 48;
+  if (!is_utf8(key)) return "(not UTF-8)";
+  std::size_t bytes = std::min(key.size(), kShown);
+  while (bytes > 0 && bytes < key.size() && (static_cast<std::uint8_t>(key[bytes]) & 0xc0) == 0x80)
+    --bytes;
+  return "'" + std::string(key.substr(0, bytes)) + (bytes < key.size() ? "…'" : "'");
+}
 
 Result<PreparedBatch> prepare(const RecordBatch& batch, const CollectionSchema& schema) {
   if (Status status = check_shape(batch); !status) return std::move(status).error();

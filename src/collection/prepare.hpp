@@ -41,6 +41,9 @@ struct PreparedBatch {
 /// fields, types.
 Result<PreparedBatch> prepare(const RecordBatch& batch, const CollectionSchema& schema);
 
+/// The beginning of a key in quotation marks, for a message.
+std::string quoted(std::string_view key);
+
 /// The keys of a delete: checked like those of a batch, each once.
 Result<std::vector<std::string_view>> prepare_keys(std::span<const std::string_view> keys);
 

@@ -163,6 +163,12 @@ def test_a_bad_filter_is_a_filter_error_with_its_place(docs, filter, params, pos
         assert caught.value.code == 5 and caught.value.position == position, caught.value
 
 
+def test_a_long_key_is_not_repeated_in_full(docs):
+    with pytest.raises(anear.NotFoundError) as caught:
+        docs.search(key="key" * 700)
+    assert "'keykey" in str(caught.value) and len(str(caught.value)) < 200
+
+
 def test_a_parameter_never_changes_the_shape_of_a_filter(docs):
     assert docs.count("section = $s", {"s": "x' or section = 'y"}) == 0
 
