@@ -5,6 +5,7 @@
 
 #include "anear/filter/parser.hpp"
 #include "anear/storage/record.hpp"
+#include "collection/prepare.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -15,6 +16,22 @@ using storage::Family;
 Error missing(const CollectionState& collection, Slot slot) {
   return Error{ErrorCode::kCorruption, "collection '" + collection.name + "': the record in slot " +
                                            std::to_string(slot) + " is missing"};
+}
+
+/// Every field that is asked for can be in a record.
+Status check_parts(const Parts& parts, const CollectionSchema& schema) {
+  if (!parts.fields || schema.dynamic) return {};
+  for (const std::string& name : parts.field_names) {
+    const bool known = std::any_of(schema.fields.begin(), schema.fields.end(),
+                                   [&](const FieldSchema& field) { return field.name == name; });
+    if (known) continue;
+    std::string message = "there is no field " + quoted(name) + " to be returned; the collection ";
+    if (schema.fields.empty()) message += "declares none";
+    for (const FieldSchema& field : schema.fields)
+      message += (&field == &schema.fields.front() ? "has '" : ", '") + field.name + "'";
+    return invalid_argument(std::move(message), Subcode::kUnknownField);
+  }
+  return {};
 }
 
 }  // namespace
@@ -57,6 +74,8 @@ Result<std::vector<std::optional<Slot>>> RecordReader::slots_of(
 
 Result<std::vector<Record>> RecordReader::records(std::span<const Slot> slots,
                                                   const Parts& parts) const {
+  if (Status known = check_parts(parts, collection_.schema); !known)
+    return std::move(known).error();
   std::vector<Record> records(slots.size());
   std::vector<std::string> names;
   names.reserve(slots.size());

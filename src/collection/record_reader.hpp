@@ -33,6 +33,7 @@ class RecordReader final : public FieldSource {
   Result<std::vector<std::optional<Slot>>> slots_of(std::span<const std::string_view> keys) const;
 
   /// The records in `slots`, which are live in the view, in their order, as far as `parts` asks.
+  /// kUnknownField when it asks for a field that the collection cannot have.
   Result<std::vector<Record>> records(std::span<const Slot> slots, const Parts& parts) const;
 
   /// The stored row of one vector; no bytes when the record has none.

@@ -195,7 +195,8 @@ static void a_query_that_is_not_valid_is_refused(void) {
   float row[2 * C_DIMENSION] = {1};
   anear_hits* hits = NULL;
   anear_answers answers = ANEAR_ANSWERS_INIT;
-  for (int which = 0; which < 14; ++which) {
+  const char* const unknown[] = {"size", "colour"};
+  for (int which = 0; which < 15; ++which) {
     anear_query query = query_for(row, 1);
     int32_t subcode = 0;
     row[2] = 0;
@@ -213,6 +214,12 @@ static void a_query_that_is_not_valid_is_refused(void) {
     if (which == 11) query.key.size = 4;
     if (which == 12) query.field_name_count = 1;
     if (which == 13) query.queries.rows = 2, subcode = ANEAR_SUB_COUNT_MISMATCH;
+    if (which == 14) {
+      query.parts = ANEAR_WITH_FIELDS;
+      query.field_names = unknown;
+      query.field_name_count = 2;
+      subcode = ANEAR_SUB_UNKNOWN_FIELD;
+    }
     CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_collection_search(opened.notes, &query, &hits, &error),
                &error);
     CHECK(hits == NULL && error.subcode == subcode);

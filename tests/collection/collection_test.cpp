@@ -351,6 +351,32 @@ TEST_CASE("Questions that make no sense are refused with a reason") {
   CHECK(code(query) == ErrorCode::kInvalidArgument);
 }
 
+TEST_CASE("A field that the collection cannot have is refused wherever it is asked for") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({600, kDimension}, 17);
+  CollectionSchema schema = schema_of_docs();
+  schema.dynamic = GENERATE(false, true);
+  Collection docs = fill(store, rows, schema);
+  const auto answers = [&](const Parts& parts) {
+    Query query = near_to(rows.row(0), 1);
+    query.parts = parts;
+    const std::vector<std::string_view> keys = {"nobody"};
+    return std::array{docs.search(query).has_value(), docs.get(keys, parts).has_value(),
+                      docs.scan({.parts = parts}).has_value()};
+  };
+  const std::array all{true, true, true};
+  CHECK(answers({.field_names = {"size", "tags"}}) == all);
+  CHECK((answers({.field_names = {"size", "colour"}}) == all) == schema.dynamic);
+  CHECK(answers({.fields = false, .field_names = {"colour"}}) == all);
+  if (schema.dynamic) return;
+  const auto scan = docs.scan({.parts = {.field_names = {"size", "colour"}}});
+  REQUIRE_FALSE(scan);
+  CHECK(scan.error().code == ErrorCode::kInvalidArgument);
+  CHECK(scan.error().subcode == Subcode::kUnknownField);
+  CHECK(scan.error().message.find("'colour'") != std::string::npos);
+  CHECK(answers({.field_names = {"colour"}}) == std::array{false, false, false});
+}
+
 TEST_CASE("Several named vectors are searched apart, and records may lack one") {
   Store store = memory_store();
   const auto texts = clustered_rows({50, 8}, 17);

@@ -83,7 +83,7 @@ enum anear_type {
 };
 
 /* What an answer carries besides keys and distances: the bits of `parts`. */
-#define ANEAR_WITH_FIELDS 1U
+#define ANEAR_WITH_FIELDS 1U /* `field_names` must be declared, unless the schema is dynamic. */
 #define ANEAR_WITH_PAYLOAD 2U
 #define ANEAR_WITH_VECTORS 4U
 #define ANEAR_WITH_EXPLAIN 8U /* Searches only. */

@@ -22,7 +22,7 @@ float32 once), or a list of rows in which None leaves a record without a vector.
 
 Payload = Union[str, bytes, None]
 Chosen = Union[bool, Iterable[str]]
-"""True: all fields. False: none. Or their names."""
+"""True: all fields. False: none. Or their names; one that is not declared is refused, unless the collection is dynamic."""
 
 
 class Collection:

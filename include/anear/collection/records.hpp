@@ -63,7 +63,9 @@ struct Leg {
 /// Which parts of a record an answer carries. Keys and distances always are.
 struct Parts {
   bool fields = true;
-  std::vector<std::string> field_names{};  ///< Empty: all. Otherwise only these.
+  /// Empty: all. Otherwise only these; kUnknownField for one that is not declared, unless the
+  /// collection is dynamic.
+  std::vector<std::string> field_names{};
   bool payload = false;
   bool vectors = false;
 };
