@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "anear/filter/compare.hpp"
 #include "anear/filter/json.hpp"
 #include "anear/quant/scalar_codes.hpp"
 #include "anear/simd/kernels.hpp"
@@ -160,34 +161,46 @@ std::optional<Value> empty_list_of(FieldType type) {
   }
 }
 
+bool is_exact(std::int64_t number) {
+  return compare_numbers(number, static_cast<double>(number)) == 0;
+}
+
 /// The value as the field stores it: an int64 where a float64 is declared becomes one if exact.
 std::optional<Value> converted(const Value& value, FieldType type) {
   if (type == FieldType::kAny || type_of(value) == FieldType::kAny || type_of(value) == type)
     return value;
-  const auto exact = [](std::int64_t number) {
-    constexpr std::int64_t kExact = std::int64_t{1} << 53;
-    return number >= -kExact && number <= kExact;
-  };
   if (type == FieldType::kFloat64) {
     const auto* number = std::get_if<std::int64_t>(&value);
-    if (number != nullptr && exact(*number)) return Value(static_cast<double>(*number));
+    if (number != nullptr && is_exact(*number)) return Value(static_cast<double>(*number));
   }
   if (type == FieldType::kFloat64List) {
     const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value);
-    if (numbers != nullptr && std::all_of(numbers->begin(), numbers->end(), exact))
+    if (numbers != nullptr && std::all_of(numbers->begin(), numbers->end(), is_exact))
       return Value(std::vector<double>(numbers->begin(), numbers->end()));
   }
   // An empty list has no type of its own.
   return std::visit(EmptyList{}, value) ? empty_list_of(type) : std::nullopt;
 }
 
+/// Of a value that cannot be converted.
+Error wrong_type(const Value& value, const FieldSchema& field) {
+  std::string message = "field '" + field.name + "' is declared " + name_of(field.type);
+  // Where floats are declared, integers are of a wrong type only when one of them is not exact.
+  const std::int64_t* inexact = nullptr;
+  if (field.type == FieldType::kFloat64) inexact = std::get_if<std::int64_t>(&value);
+  const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value);
+  if (field.type == FieldType::kFloat64List && numbers != nullptr)
+    inexact = &*std::find_if_not(numbers->begin(), numbers->end(), is_exact);
+  if (inexact != nullptr)
+    message += ", which cannot hold the integer " + std::to_string(*inexact) + " exactly";
+  else
+    message += std::string(", the value is ") + name_of(type_of(value));
+  return invalid_argument(std::move(message), Subcode::kWrongType);
+}
+
 Result<Value> checked_value(const Value& value, const FieldSchema& field) {
   std::optional<Value> stored = converted(value, field.type);
-  if (!stored) {
-    return invalid_argument("field '" + field.name + "' is declared " + name_of(field.type) +
-                                ", the value is " + name_of(type_of(value)),
-                            Subcode::kWrongType);
-  }
+  if (!stored) return wrong_type(value, field);
   if (std::visit(ByteCounter{}, *stored) > kFieldBytesMax) {
     return Error{ErrorCode::kLimitExceeded,
                  "field '" + field.name + "': a value has at most 16 MiB",

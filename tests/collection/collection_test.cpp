@@ -377,6 +377,32 @@ TEST_CASE("A field that the collection cannot have is refused wherever it is ask
   CHECK(answers({.field_names = {"colour"}}) == std::array{false, false, false});
 }
 
+TEST_CASE("An integer is stored as a float64 exactly or not at all") {
+  Store store = memory_store();
+  CollectionSchema schema = schema_of_docs();
+  schema.fields = {{"ratio", FieldType::kFloat64}, {"ratios", FieldType::kFloat64List}};
+  auto docs = store.create_collection("docs", schema);
+  REQUIRE(docs);
+  constexpr std::int64_t kOdd = (std::int64_t{1} << 53) + 1;
+  const std::vector<std::int64_t> exact = {-kOdd + 1, std::int64_t{1} << 62};
+  Batch good;
+  REQUIRE(docs->upsert(good.numbered(0, 1).field("ratio", {exact[1]}).field("ratios", {exact})));
+  const auto record = docs->get(std::vector<std::string_view>{"k0"}, {});
+  REQUIRE(record);
+  CHECK(record->front()->fields[0].second == Value(std::ldexp(1.0, 62)));
+  CHECK(record->front()->fields[1].second ==
+        Value(std::vector<double>{-std::ldexp(1.0, 53), std::ldexp(1.0, 62)}));
+  for (const char* field : {"ratio", "ratios"}) {
+    const bool is_list = field == std::string_view("ratios");
+    Batch bad;
+    bad.numbered(1, 1).field(field,
+                             {is_list ? Value(std::vector<std::int64_t>{1, kOdd}) : Value(kOdd)});
+    const auto refused = docs->upsert(bad);
+    expect_refused(refused, ErrorCode::kInvalidArgument, Subcode::kWrongType, 0);
+    CHECK(refused.error().message.find("9007199254740993") != std::string::npos);
+  }
+}
+
 TEST_CASE("Several named vectors are searched apart, and records may lack one") {
   Store store = memory_store();
   const auto texts = clustered_rows({50, 8}, 17);

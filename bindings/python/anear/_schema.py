@@ -132,7 +132,7 @@ class Int64List(FieldType):
 
 
 class Float64List(FieldType):
-    """A list of floats."""
+    """A list of floats; ints are accepted when they are exact as a float."""
 
 
 class StringList(FieldType):

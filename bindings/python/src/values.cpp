@@ -5,6 +5,9 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <variant>
+
+#include "anear/filter/compare.hpp"
 
 namespace anear::python {
 namespace {
@@ -92,14 +95,22 @@ Json as_json(const py::handle& object) {
   }
 }
 
+double exactly(std::int64_t number) {
+  const auto real = static_cast<double>(number);
+  if (compare_numbers(number, real) != 0) {
+    raise_invalid("a list of float64 cannot hold the integer " + std::to_string(number) +
+                  " exactly");
+  }
+  return real;
+}
+
 template <typename T>
 std::vector<T> as_list(const py::handle& object, FieldType entry) {
   std::vector<T> list;
   for (const py::handle each : object) {
     Value value = as_value(each, entry);
     if constexpr (std::is_same_v<T, double>) {
-      if (const auto* whole = std::get_if<std::int64_t>(&value))
-        value = static_cast<double>(*whole);
+      if (const auto* whole = std::get_if<std::int64_t>(&value)) value = exactly(*whole);
     }
     const auto* typed = std::get_if<T>(&value);
     if (typed == nullptr) {
@@ -110,8 +121,8 @@ std::vector<T> as_list(const py::handle& object, FieldType entry) {
   return list;
 }
 
-/// What a list whose field declares no type for it becomes: the list type that fits all entries,
-/// JSON when none does. An empty list is a string list.
+/// What a list whose field declares no type for it becomes: the list type that fits all entries
+/// (float64 for ints and floats together), JSON when none does. An empty list is a string list.
 FieldType list_type_of(const py::handle& object) {
   FieldType type = FieldType::kAny;
   for (const py::handle each : object) {

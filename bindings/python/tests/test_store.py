@@ -132,6 +132,7 @@ def test_every_kind_of_value_comes_back_as_it_went_in(docs):
             "moment": MORNING.astimezone(tokyo),
             "set": {"x"},
             "document": {"array": np.arange(2)},
+            "large": [2**60, 0.5],
         },
     )
     assert docs.get("two").fields == {
@@ -143,7 +144,10 @@ def test_every_kind_of_value_comes_back_as_it_went_in(docs):
         "moment": MORNING,
         "set": ["x"],
         "document": {"array": [0, 1]},
+        "large": [2.0**60, 0.5],
     }
+    with pytest.raises(anear.InvalidArgumentError, match=str(2**53 + 1)):
+        docs.upsert("three", ROWS[0], fields={"fractions": [2**53 + 1, 0.5]})
 
 
 def test_declared_json_takes_any_document_and_float_takes_whole_numbers(store):

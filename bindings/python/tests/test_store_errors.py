@@ -27,7 +27,14 @@ def docs(tmp_path):
         made = store.create_collection(
             "docs",
             {"embedding": anear.Vector(8)},
-            {"section": anear.String(), "size": anear.Int64(), "at": anear.Timestamp(), "tags": anear.StringList()},
+            {
+                "section": anear.String(),
+                "size": anear.Int64(),
+                "at": anear.Timestamp(),
+                "tags": anear.StringList(),
+                "ratio": anear.Float64(),
+                "ratios": anear.Float64List(),
+            },
         )
         made.upsert(["a", "b"], ROWS[:2], {"section": ["x", "y"], "size": [1, 2]})
         yield made
@@ -68,6 +75,9 @@ WRITES = {
     "a naive datetime": ((KEYS, ROWS[:3], {"at": [None, None, datetime(2026, 1, 1)]}), Bad, 4, 2, ["time zone"]),
     "a date": ((KEYS, ROWS[:3], {"at": [date(2026, 1, 1), None, None]}), Bad, 4, 0, ["date"]),
     "numpy's datetime": ((KEYS, ROWS[:3], {"at": np.array(["2026-01-01"] * 3, "M8[us]")}), Bad, 4, 0, ["time zone"]),
+    "an int that no float is": ((KEYS, ROWS[:3], {"ratios": [[1], [2**53 + 1], []]}), Bad, 4, 1, ["'ratios'", str(2**53 + 1)]),
+    "ints that no float is": ((KEYS, ROWS[:3], {"ratios": [[0.5, 2**63 - 1], [], []]}), Bad, 4, 0, ["'ratios'", str(2**63 - 1)]),
+    "an int for a float": ((KEYS, ROWS[:3], {"ratio": [1, 0.5, -(2**53) - 1]}), Bad, 4, 2, ["'ratio'", str(-(2**53) - 1)]),
     "a file object": ((KEYS, ROWS[:3], {"section": ["s", sys.stderr, "s"]}), Bad, 4, 1, ["cannot be stored"]),
     "a lone surrogate": ((["p", "\ud800", "r"], ROWS[:3]), Bad, 7, 1, ["UTF-8"]),
     "a key of 1,025 bytes": ((["p", "ü" * 512 + "x", "r"], ROWS[:3]), Bad, 7, 1, ["1025", "1024"]),
