@@ -120,7 +120,10 @@ class String(FieldType):
 
 
 class Timestamp(FieldType):
-    """A moment, in microseconds UTC: Python's aware datetimes."""
+    """A moment, in microseconds UTC: Python's aware datetimes of the years 1 to 9999.
+
+    C and C++ can write others; these are read as an int, the microseconds since 1970.
+    """
 
 
 class BoolList(FieldType):

@@ -67,20 +67,36 @@ const Names& names() {
       .get_stored();
 }
 
+/// Whether a datetime in UTC can be made of it: the years 1 to 9999.
+bool fits_datetime(Timestamp moment) {
+  constexpr std::int64_t kFirst = -62'135'596'800'000'000;
+  constexpr std::int64_t kBehind = 253'402'300'800'000'000;
+  return moment.micros >= kFirst && moment.micros < kBehind;
+}
+
 Timestamp as_timestamp(const py::handle& moment) {
   if (moment.attr("utcoffset")().is_none()) {
     raise_invalid("datetime " + std::string(py::str(moment)) +
                   " has no time zone: use an aware one, such as datetime.now(timezone.utc)");
   }
   const py::object since = moment.attr("__sub__")(names().epoch);
-  return Timestamp{(since.attr("days").cast<std::int64_t>() * 86'400 +
-                    since.attr("seconds").cast<std::int64_t>()) *
-                       1'000'000 +
-                   since.attr("microseconds").cast<std::int64_t>()};
+  const Timestamp timestamp{(since.attr("days").cast<std::int64_t>() * 86'400 +
+                             since.attr("seconds").cast<std::int64_t>()) *
+                                1'000'000 +
+                            since.attr("microseconds").cast<std::int64_t>()};
+  if (!fits_datetime(timestamp)) {
+    raise_invalid("datetime " + std::string(py::str(moment)) +
+                  " is outside of the years 1 to 9999 in UTC");
+  }
+  return timestamp;
 }
 
+/// A timestamp that no datetime can hold, which only another language can have written, comes as
+/// its integer: one such value must not make a record unreadable.
 py::object to_datetime(Timestamp moment) {
-  return names().epoch + names().microsecond * py::int_(moment.micros);
+  py::int_ micros(moment.micros);
+  if (!fits_datetime(moment)) return micros;
+  return names().epoch + names().microsecond * micros;
 }
 
 Json as_json(const py::handle& object) {

@@ -4,6 +4,9 @@
 //   datetime (aware) → timestamp · list, tuple, set, array → the list type that the schema says or
 //   that fits all entries, else json · dict → json
 //
+// An integer becomes a float64 only when that is exact. A timestamp outside of the years 1 to 9999,
+// which only C and C++ can write, comes back as its integer of microseconds.
+//
 // All functions need the GIL.
 #pragma once
 

@@ -148,6 +148,9 @@ def test_every_kind_of_value_comes_back_as_it_went_in(docs):
     }
     with pytest.raises(anear.InvalidArgumentError, match=str(2**53 + 1)):
         docs.upsert("three", ROWS[0], fields={"fractions": [2**53 + 1, 0.5]})
+    latest = datetime.max.replace(tzinfo=timezone.utc)
+    docs.upsert("four", ROWS[0], fields={"moments": [datetime.min.replace(tzinfo=tokyo) + timedelta(hours=9), latest]})
+    assert docs.get("four").fields["moments"] == [datetime.min.replace(tzinfo=timezone.utc), latest]
 
 
 def test_declared_json_takes_any_document_and_float_takes_whole_numbers(store):
@@ -157,6 +160,55 @@ def test_declared_json_takes_any_document_and_float_takes_whole_numbers(store):
     assert [r.fields["about"] for r in notes.scan()] == documents
     assert [r.fields.get("weight", "missing") for r in notes.scan()] == [1.0, 2.5, 0.0, None, "missing", 3.0]
     assert notes.count("at >= $t", {"t": MORNING}) == 6 and notes.count("at > $t", {"t": MORNING}) == 0
+
+
+WRITE_MOMENTS = r"""
+#include <anear.h>
+int main(int argc, char** argv) {
+  const int64_t list[] = {INT64_MIN, 0};
+  const anear_text key = {"far", 3};
+  anear_value moments = anear_value_of(ANEAR_TYPE_TIMESTAMP_LIST);
+  moments.as.list.data = list;
+  moments.as.list.size = 2;
+  const anear_value moment = anear_timestamp(INT64_MAX);
+  const anear_field_column fields[] = {{"moment", &moment}, {"moments", &moments}};
+  anear_batch batch = ANEAR_BATCH_INIT;
+  batch.count = 1;
+  batch.keys = &key;
+  batch.fields = fields;
+  batch.field_count = 2;
+  anear_store* store = NULL;
+  anear_collection* docs = NULL;
+  int32_t code = anear_store_open(argv[argc - 1], NULL, &store, NULL);
+  if (code == 0) code = anear_collection_open(store, "docs", &docs, NULL);
+  if (code == 0) code = anear_collection_upsert(docs, &batch, NULL, NULL);
+  anear_collection_free(docs);
+  anear_store_free(store);
+  return code;
+}
+"""
+
+
+@pytest.mark.skipif(not (PACKAGE.parent / "libanear.so").exists(), reason="no C library was built beside the package")
+def test_a_timestamp_that_only_c_can_write_is_read_as_its_integer(tmp_path):
+    with anear.open(tmp_path / "s") as store:
+        store.create_collection("docs", fields={"moment": anear.Timestamp(), "moments": anear.TimestampList()})
+    (tmp_path / "write.c").write_text(WRITE_MOMENTS)
+    include = pathlib.Path(__file__).resolve().parents[3] / "bindings" / "c" / "include"
+    library = PACKAGE.parent
+    subprocess.run(
+        ["cc", "write.c", "-o", "write", f"-I{include}", f"-L{library}", "-lanear", f"-Wl,-rpath,{library}"],
+        cwd=tmp_path,
+        check=True,
+    )
+    subprocess.run([tmp_path / "write", tmp_path / "s"], check=True)
+    with anear.open(tmp_path / "s") as store:
+        docs = store["docs"]
+        expected = {"moment": 2**63 - 1, "moments": [-(2**63), datetime(1970, 1, 1, tzinfo=timezone.utc)]}
+        assert docs.get("far").fields == expected and [r.fields for r in docs.scan()] == [expected]
+        # It is not taken back as a moment by mistake.
+        with pytest.raises(anear.InvalidArgumentError, match="int64"):
+            docs.update("far", fields={"moment": docs.get("far").fields["moment"]})
 
 
 def test_null_and_missing_are_two_states(docs):

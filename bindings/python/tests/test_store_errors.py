@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 
 import anear
 import numpy as np
@@ -48,6 +48,9 @@ def rows(count: int, at: int | None = None, value: float = 0.0, whole: bool = Fa
 
 
 KEYS = ["p", "q", "r"]
+# Local times that are no datetimes in UTC.
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-5)))
+EARLIEST = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))
 # What is written, the class, the subcode, the record, and words that the message has.
 WRITES = {
     "wrong dimension": ((KEYS, ROWS[:3, :7]), Bad, 1, None, ["(3, 8)", "(3, 7)"]),
@@ -75,6 +78,8 @@ WRITES = {
     "a naive datetime": ((KEYS, ROWS[:3], {"at": [None, None, datetime(2026, 1, 1)]}), Bad, 4, 2, ["time zone"]),
     "a date": ((KEYS, ROWS[:3], {"at": [date(2026, 1, 1), None, None]}), Bad, 4, 0, ["date"]),
     "numpy's datetime": ((KEYS, ROWS[:3], {"at": np.array(["2026-01-01"] * 3, "M8[us]")}), Bad, 4, 0, ["time zone"]),
+    "beyond the year 9999 in UTC": ((KEYS, ROWS[:3], {"at": [None, LATEST, None]}), Bad, 4, 1, ["'at'", "9999-12-31", "years"]),
+    "before the year 1 in UTC": ((KEYS, ROWS[:3], {"at": [None, None, EARLIEST]}), Bad, 4, 2, ["'at'", "0001-01-01", "years"]),
     "an int that no float is": ((KEYS, ROWS[:3], {"ratios": [[1], [2**53 + 1], []]}), Bad, 4, 1, ["'ratios'", str(2**53 + 1)]),
     "ints that no float is": ((KEYS, ROWS[:3], {"ratios": [[0.5, 2**63 - 1], [], []]}), Bad, 4, 0, ["'ratios'", str(2**63 - 1)]),
     "an int for a float": ((KEYS, ROWS[:3], {"ratio": [1, 0.5, -(2**53) - 1]}), Bad, 4, 2, ["'ratio'", str(-(2**53) - 1)]),
