@@ -160,20 +160,21 @@ class Collection:
         page: int = 1000,
     ) -> Iterator[Record]:
         """All records (that match) in ascending order of key, read `page` at a time; each page shows the newest state.
+        The call itself reads the first page, so that it raises what is wrong with its arguments.
 
         for record in docs.scan(filter="section = $s", params={"s": "editors"}): print(record.key)
         """
         parts = _core.Parts(fields, with_payload, with_vectors)
-        return self._pages(filter, _dict(params), parts, max(1, whole(page, "page")))
+        size = max(1, whole(page, "page"))
+        chosen = _dict(params)
 
-    def _pages(self, filter: str | None, params: dict[str, Any] | None, parts: _core.Parts, page: int) -> Iterator[Record]:
-        after = ""
-        while True:
-            records = self._core.scan_page(filter, params, after, page, parts)
-            yield from records
-            if len(records) < page:
-                return
-            after = records[-1].key
+        def from_page(page: list[Record]) -> Iterator[Record]:
+            yield from page
+            while len(page) == size:
+                page = self._core.scan_page(filter, chosen, page[-1].key, size, parts)
+                yield from page
+
+        return from_page(self._core.scan_page(filter, chosen, "", size, parts))
 
     def count(self, filter: str | None = None, params: Mapping[str, Any] | None = None) -> int:
         """How many records there are, or match.

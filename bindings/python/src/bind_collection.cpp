@@ -207,8 +207,8 @@ std::size_t delete_records(Collection& collection, const py::object& keys, const
                            const py::object& params) {
   if (keys.is_none() == filter.is_none())
     raise_invalid("delete: pass either keys or filter=", Subcode::kNone);
+  const FilterText text = as_filter(filter, params);
   if (keys.is_none()) {
-    const FilterText text = as_filter(filter, params);
     return unwrap(without_gil([&] { return collection.delete_matching(text); }));
   }
   const Texts texts = as_texts(keys, "keys");
@@ -254,8 +254,6 @@ Query as_query(std::size_t k, const std::string& vector, const py::object& filte
   Leg leg;
   leg.vector = vector;
   query.legs.push_back(std::move(leg));
-  if (filter.is_none() && !params.is_none())
-    raise_invalid("params: there is no filter to use them", Subcode::kFilterParameter);
   query.filter = as_filter(filter, params);
   query.k = k;
   std::tie(query.recall, query.effort) = quality;

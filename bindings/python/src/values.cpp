@@ -335,6 +335,8 @@ FilterText as_filter(const py::object& text, const py::object& parameters) {
     filter.text = std::string(utf8_of(text));
   }
   if (parameters.is_none()) return filter;
+  if (text.is_none())
+    raise_invalid("params: there is no filter to use them", Subcode::kFilterParameter);
   if (!py::isinstance<py::dict>(parameters)) {
     raise_invalid("params: expected a dict of names and values, got " + type_name(parameters));
   }

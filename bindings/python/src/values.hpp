@@ -44,7 +44,8 @@ std::vector<Value> as_column(const py::handle& values, const FieldSchema& field)
 
 FieldType type_of(const CollectionSchema& schema, std::string_view field);
 
-/// The parameters of a filter from a dict or None.
+/// A filter from a string or None, and its parameters from a dict or None; parameters without a
+/// filter are refused.
 FilterText as_filter(const py::object& text, const py::object& parameters);
 
 /// `fields`: True | False | None (none) | ["name", …].

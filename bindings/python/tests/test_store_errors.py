@@ -137,9 +137,13 @@ READS = {
     "one bad query of a batch": (lambda d: d.search_batch(rows(4, 2, np.inf)), 2, []),
     "a filter that is no string": (lambda d: d.search(ROWS[0], filter=5), 4, ["int"]),
     "params without a filter": (lambda d: d.search(ROWS[0], params={"a": 1}), 12, ["filter"]),
+    "params without a filter to count": (lambda d: d.count(params={"a": 1}), 12, ["filter"]),
+    "params without a filter to scan": (lambda d: d.scan(params={"a": 1}), 12, ["filter"]),
+    "params beside keys": (lambda d: d.delete(["a"], params={"a": 1}), 12, ["filter"]),
     "an unknown field of hits": (lambda d: d.search(ROWS[0], fields=["size", "colour"]), 5, ["'colour'", "'size'"]),
     "an unknown field of a record": (lambda d: d.get("a", fields=["colour"]), 5, ["'colour'", "'size'"]),
     "an unknown field of no record": (lambda d: d.get("nobody", fields=["colour"]), 5, ["'colour'"]),
+    "an unknown field of a scan": (lambda d: d.scan(fields=["colour"]), 5, ["'colour'"]),
     "params that are no dict": (lambda d: d.count("size = $a", params=[1]), 4, ["list"]),
     "an empty key": (lambda d: d.search(key=""), 7, ["empty"]),
     "a key that is no string": (lambda d: d.search(key=7), 4, ["int"]),
@@ -174,8 +178,8 @@ def test_a_bad_request_is_refused_and_says_why(docs, name):
     ],
 )
 def test_a_bad_filter_is_a_filter_error_with_its_place(docs, filter, params, position):
-    calls = (docs.count, lambda f, p: list(docs.scan(f, p)), lambda f, p: docs.search(ROWS[0], filter=f, params=p))
-    for call in calls:
+    # A scan is refused where it is asked for, not where it is first read.
+    for call in (docs.count, docs.scan, lambda f, p: docs.search(ROWS[0], filter=f, params=p)):
         with pytest.raises(anear.FilterError) as caught:
             call(filter, params)
         assert caught.value.code == 5 and caught.value.position == position, caught.value
