@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "anear/filter/compare.hpp"
@@ -24,6 +25,7 @@ using filter::Token;
 using filter::TokenKind;
 
 constexpr const char* kComparison = "a comparison (= != < <= > >=), `in` or `not in`";
+constexpr const char* kIsList = "is a list; a list stands behind `in` without parentheses";
 
 Error error_at(std::size_t position, std::string message, Subcode subcode);
 Status check_names(std::span<const Parameter> parameters);
@@ -70,7 +72,7 @@ class Parser {
   Result<Value> timestamp();
   Result<Value> scalar_parameter(const Token& token);
   Status list_parameter(const Token& token, std::vector<Value>& values);
-  Result<const Value*> parameter(const Token& token) const;
+  Result<const Parameter*> parameter(const Token& token) const;
 
   const Token& here() const noexcept { return tokens_[next_]; }
   const Token& following() const noexcept {
@@ -377,37 +379,42 @@ Result<Value> Parser::timestamp() {
 Result<Value> Parser::scalar_parameter(const Token& token) {
   const auto given = parameter(token);
   if (!given) return given.error();
-  if (const char* reason = why_not_scalar(**given)) {
-    return error_at(token.position, "the parameter " + shown(token.text) + " " + reason,
-                    Subcode::kFilterParameter);
-  }
-  return **given;
+  const auto* value = std::get_if<Value>(&(*given)->value);
+  const char* reason = value == nullptr ? kIsList : why_not_scalar(*value);
+  if (reason == nullptr) return *value;
+  return error_at(token.position, "the parameter " + shown(token.text) + " " + reason,
+                  Subcode::kFilterParameter);
 }
 
 Status Parser::list_parameter(const Token& token, std::vector<Value>& values) {
   const auto given = parameter(token);
   if (!given) return given.error();
-  if (class_of(**given) != ValueClass::kList) {
-    return error_at(token.position,
-                    "`in` needs a list, but the parameter " + shown(token.text) + " is " +
-                        shown_value(**given) + "; write in (" + shown(token.text) +
-                        ") for one value",
-                    Subcode::kFilterParameter);
+  const std::string name = shown(token.text);
+  if (const auto* mixed = std::get_if<std::vector<Value>>(&(*given)->value)) {
+    values = *mixed;
+  } else {
+    const Value& value = *std::get_if<Value>(&(*given)->value);
+    if (class_of(value) != ValueClass::kList) {
+      std::string message = "`in` needs a list, but the parameter " + name + " is ";
+      message += shown_value(value);
+      if (why_not_scalar(value) == nullptr) message += "; write in (" + name + ") for one value";
+      return error_at(token.position, std::move(message), Subcode::kFilterParameter);
+    }
+    values = values_of(value);
   }
-  values = values_of(**given);
-  for (const Value& one : values) {
-    const char* reason = why_not_scalar(one);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const char* reason = why_not_scalar(values[i]);
     if (reason == nullptr) continue;
-    return error_at(token.position, "a value in the parameter " + shown(token.text) + " " + reason,
+    return error_at(token.position, "entry " + std::to_string(i) + " of " + name + " " + reason,
                     Subcode::kFilterParameter);
   }
   return {};
 }
 
-Result<const Value*> Parser::parameter(const Token& token) const {
+Result<const Parameter*> Parser::parameter(const Token& token) const {
   const std::string_view name = token.text.substr(1);
   for (const Parameter& one : parameters_) {
-    if (one.name == name) return &one.value;
+    if (one.name == name) return &one;
   }
   return error_at(token.position, "the parameter " + shown(token.text) + " was not given",
                   Subcode::kFilterParameter);
@@ -508,7 +515,7 @@ const char* why_not_scalar(const Value& value) noexcept {
     case ValueClass::kNothing:
       return "is null, which nothing equals; write `is null`";
     case ValueClass::kList:
-      return "is a list; a list stands behind `in` without parentheses";
+      return kIsList;
     case ValueClass::kJson:
       return "is json, which cannot be compared";
     default:

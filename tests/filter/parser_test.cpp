@@ -135,6 +135,8 @@ TEST_CASE("Parameters become values") {
       {"names", std::vector<std::string>{"x", "y"}},
       {"flags", std::vector<bool>{true, false}},
       {"moment", Timestamp{7}},
+      {"mixed", std::vector<Value>{std::int64_t{3}, text("x"), 0.5, true, Timestamp{7}}},
+      {"empty", std::vector<Value>{}},
   };
   CHECK(parsed("a = $s", parameters) == parsed("a = 'python'"));
   CHECK(parsed("$s in a", parameters) == parsed("'python' in a"));
@@ -143,6 +145,8 @@ TEST_CASE("Parameters become values") {
   CHECK(parsed("a not in $flags", parameters) == parsed("a not in (true, false)"));
   CHECK(parsed("a in ($s, $n)", parameters) == parsed("a in ('python', 5)"));
   CHECK(parsed("a > $moment", parameters) == parsed("a > timestamp 7"));
+  CHECK(parsed("a in $mixed", parameters) == parsed("a in (3, 'x', 0.5, true, timestamp 7)"));
+  CHECK(parsed("a not in $empty", parameters) == parsed("a not in ()"));
 }
 
 TEST_CASE("Wrong parameters are named") {
@@ -153,9 +157,12 @@ TEST_CASE("Wrong parameters are named") {
       {"nan", std::numeric_limits<double>::quiet_NaN()},
       {"infinities", std::vector<double>{std::numeric_limits<double>::infinity()}},
       {"json", Json{"{}"}},
+      {"with_null", std::vector<Value>{std::int64_t{5}, Null{}}},
+      {"lists", std::vector<Value>{std::vector<bool>{true}}},
   };
   for (const char* wrong : {"a = $absent", "a = $none", "a = $names", "a = $nan", "a = $json",
-                            "a in $one", "a in $infinities", "a in ($names)"}) {
+                            "a in $one", "a in $infinities", "a in ($names)", "a in $with_null",
+                            "a in $lists", "a = $with_null", "a in $json"}) {
     const Error error = refused(wrong, parameters);
     INFO(wrong << ": " << error.message);
     CHECK(error.code == ErrorCode::kFilterInvalid);
@@ -163,6 +170,13 @@ TEST_CASE("Wrong parameters are named") {
     CHECK(error.position == static_cast<std::int64_t>(std::string_view(wrong).find('$')));
   }
   CHECK(refused("a = 1", {{"p", true}, {"p", true}}).subcode == Subcode::kFilterParameter);
+  const auto says = [&](const char* wrong, const char* words) {
+    return refused(wrong, parameters).message.find(words) != std::string::npos;
+  };
+  CHECK(says("a in $with_null", "entry 1 of $with_null is null"));
+  // Advice is only given where it helps.
+  CHECK(says("a in $one", "in ($one)"));
+  CHECK_FALSE(says("a in $json", "in ($json)"));
 }
 
 TEST_CASE("Syntax errors say where and what was expected") {

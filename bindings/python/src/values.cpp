@@ -260,7 +260,7 @@ Value as_value(const py::handle& given, FieldType type) {
   if (py::isinstance<py::dict>(object)) return as_json(object);
   if (is_list(object)) return as_list_value(object, type);
   raise_invalid("a value of type " + type_name(object) +
-                " cannot be stored; use bool, int, float, str, an aware datetime, a list of these, "
+                " is not supported; use bool, int, float, str, an aware datetime, a list of these, "
                 "a dict or None");
 }
 
@@ -327,6 +327,27 @@ FieldType type_of(const CollectionSchema& schema, std::string_view field) {
   return FieldType::kAny;
 }
 
+namespace {
+
+/// Errors name the parameter. A list is its values one by one: as literals, they need not fit one
+/// type.
+Parameter as_parameter(const std::string& name, const py::handle& given) {
+  try {
+    const py::object object = plain(given);
+    if (!is_list(object)) return {name, as_value(object, FieldType::kAny)};
+    std::vector<Value> values;
+    for (const py::handle each : object) values.push_back(as_value(each, FieldType::kAny));
+    return {name, std::move(values)};
+  } catch (py::error_already_set& failure) {
+    if (!py::hasattr(failure.value(), "subcode")) throw;
+    std::string message = "parameter $" + name + ": ";
+    message.append(std::string(py::str(failure.value())));
+    raise(Error{ErrorCode::kFilterInvalid, std::move(message), Subcode::kFilterParameter});
+  }
+}
+
+}  // namespace
+
 FilterText as_filter(const py::object& text, const py::object& parameters) {
   FilterText filter;
   if (!text.is_none()) {
@@ -340,9 +361,8 @@ FilterText as_filter(const py::object& text, const py::object& parameters) {
   if (!py::isinstance<py::dict>(parameters)) {
     raise_invalid("params: expected a dict of names and values, got " + type_name(parameters));
   }
-  for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(parameters)) {
-    filter.parameters.push_back({std::string(py::str(name)), as_value(value, FieldType::kAny)});
-  }
+  for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(parameters))
+    filter.parameters.push_back(as_parameter(py::str(name), value));
   return filter;
 }
 

@@ -153,6 +153,39 @@ def test_every_kind_of_value_comes_back_as_it_went_in(docs):
     assert docs.get("four").fields["moments"] == [datetime.min.replace(tzinfo=timezone.utc), latest]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [3, "x"],
+        [2**53 + 1, 1.0],
+        [5e-324, 5, 2**63 - 1],
+        [True, "x", 0.5, MORNING],
+        [],
+        (7,),
+        {"x"},
+        np.arange(3),
+        np.array([0.5, 2.0**53]),
+    ],
+)
+def test_a_list_parameter_is_the_literal_list_of_its_values(docs, values):
+    stored = [3, "x", 2**53, 2**53 + 1, 1, 1.0, 0.5, 5e-324, 5, 2**63 - 1, -(2**63), 2.0**63, True, False, MORNING, 7, None]
+    docs.upsert(keys_of(len(stored)), [ROWS[0]] * len(stored), fields={"u": stored})
+    for negation in ("", "not "):
+        literal = f"u {negation}in ({', '.join(literal_of(value) for value in values)})"
+        expected = [record.key for record in docs.scan(literal)]
+        assert [record.key for record in docs.scan(f"u {negation}in $l", {"l": values})] == expected
+    # Python compares numbers exactly too, but takes True for the number 1.
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    wanted = [(isinstance(value, bool), value) for value in plain]
+    assert docs.count("u in $l", {"l": values}) == sum((isinstance(value, bool), value) in wanted for value in stored)
+
+
+def literal_of(value) -> str:
+    if isinstance(value, datetime):
+        return f"timestamp '{value.isoformat()}'"
+    return repr(value).lower() if isinstance(value, bool) else repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def test_declared_json_takes_any_document_and_float_takes_whole_numbers(store):
     notes = store.create_collection("notes", fields={"about": anear.Json, "weight": anear.Float64(), "at": anear.Timestamp()})
     documents = [{"a": 1}, [1, "x"], "text", 3, True, None]

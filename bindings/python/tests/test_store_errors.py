@@ -83,7 +83,7 @@ WRITES = {
     "an int that no float is": ((KEYS, ROWS[:3], {"ratios": [[1], [2**53 + 1], []]}), Bad, 4, 1, ["'ratios'", str(2**53 + 1)]),
     "ints that no float is": ((KEYS, ROWS[:3], {"ratios": [[0.5, 2**63 - 1], [], []]}), Bad, 4, 0, ["'ratios'", str(2**63 - 1)]),
     "an int for a float": ((KEYS, ROWS[:3], {"ratio": [1, 0.5, -(2**53) - 1]}), Bad, 4, 2, ["'ratio'", str(-(2**53) - 1)]),
-    "a file object": ((KEYS, ROWS[:3], {"section": ["s", sys.stderr, "s"]}), Bad, 4, 1, ["cannot be stored"]),
+    "a file object": ((KEYS, ROWS[:3], {"section": ["s", sys.stderr, "s"]}), Bad, 4, 1, ["not supported"]),
     "a lone surrogate": ((["p", "\ud800", "r"], ROWS[:3]), Bad, 7, 1, ["UTF-8"]),
     "a key of 1,025 bytes": ((["p", "ü" * 512 + "x", "r"], ROWS[:3]), Bad, 7, 1, ["1025", "1024"]),
     "an empty key": ((["p", "", "r"], ROWS[:3]), Bad, 7, 1, ["empty"]),
@@ -183,6 +183,36 @@ def test_a_bad_filter_is_a_filter_error_with_its_place(docs, filter, params, pos
         with pytest.raises(anear.FilterError) as caught:
             call(filter, params)
         assert caught.value.code == 5 and caught.value.position == position, caught.value
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (range(3), "range"),
+        (b"x", "bytes"),
+        (date(2026, 1, 1), "date"),
+        (datetime(2026, 1, 1), "time zone"),
+        (LATEST, "years"),
+        (2**63, str(2**63)),
+        ("\ud800", "UTF-8"),
+        (np.datetime64("2026-01-01"), "time zone"),
+        ({"a": 1}, "json"),
+        (None, "null"),
+        (float("nan"), "finite"),
+        ([1], "list"),
+    ],
+)
+def test_a_parameter_of_a_type_that_filters_do_not_have_is_named(docs, value, words, as_list):
+    if as_list:
+        filter, value = "size in $wanted", [1, value]
+    else:
+        filter = "size = $wanted"
+    for call in (docs.count, docs.scan, lambda f, p: docs.search(ROWS[0], filter=f, params=p)):
+        with pytest.raises(anear.FilterError) as caught:
+            call(filter, {"wanted": value})
+        assert caught.value.subcode == 12, caught.value
+        assert "$wanted" in str(caught.value) and words in str(caught.value), caught.value
 
 
 def test_a_long_key_is_not_repeated_in_full(docs):
