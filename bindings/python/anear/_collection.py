@@ -46,6 +46,10 @@ class Collection:
     def __len__(self) -> int:
         return self._core.count(None, None)
 
+    def __bool__(self) -> bool:
+        """True, also when it is empty: `if docs:` asks whether there is a collection."""
+        return True
+
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self._core.get((key,), _NOTHING)[0] is not None
 

@@ -308,6 +308,7 @@ def test_scan_len_in_and_count_agree_with_a_dict(docs):
     expected = keys_of(50)[10:]
     assert [record.key for record in docs.scan(page=7)] == expected and len(docs) == docs.count() == 40
     assert "k0010" in docs and "k0000" not in docs and 5 not in docs
+    assert docs and docs.store.create_collection("empty") and len(docs.store["empty"]) == 0
     odd = [key for key in expected if int(key[1:]) % 2]
     assert [r.key for r in docs.scan("section = $s", {"s": "odd"}, page=3)] == odd
     assert docs.count("'t3' in tags") == sum(int(key[1:]) % 7 == 3 for key in expected)
