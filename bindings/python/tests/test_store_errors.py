@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from datetime import date, datetime, timedelta, timezone
 
@@ -351,14 +352,37 @@ def test_foreign_directories_and_files_are_refused_untouched(tmp_path):
     assert listing(tmp_path) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_directory_is_an_io_error(tmp_path, closed):
-    closed.chmod(0)
-    try:
-        with pytest.raises(anear.IoError):
-            anear.open(closed)
-    finally:
-        closed.chmod(0o755)
+def test_an_unreadable_directory_is_an_io_error(closed):
+    # Root may read everything, so it asks as nobody: once it has imported what nobody may not be allowed to reach.
+    script = (
+        "import anear, os, sys\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setgroups([])\n"
+        "    os.setgid(65534)\n"
+        "    os.setuid(65534)\n"
+        "for read_only in (False, True):\n"
+        "    try:\n"
+        "        anear.open(sys.argv[1], read_only=read_only)\n"
+        "    except anear.IoError as error:\n"
+        "        assert sys.argv[1] in str(error), error\n"
+        "        print('refused')\n"
+    )
+    # Above pytest's own directories, which only their owner may enter.
+    with tempfile.TemporaryDirectory() as parent:
+        os.chmod(parent, 0o755)
+        moved = pathlib.Path(parent) / "closed"
+        shutil.copytree(closed, moved)
+        moved.chmod(0)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", script, str(moved)],
+                env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+            )
+        finally:
+            moved.chmod(0o755)
+    assert (done.returncode, done.stdout) == (0, "refused\nrefused\n"), done.stderr
 
 
 def test_a_path_that_cannot_be_made_is_an_error(tmp_path):
