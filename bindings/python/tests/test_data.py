@@ -26,4 +26,5 @@ def test_flat_index_finds_the_exact_neighbours_and_hnsw_keeps_its_promise():
     hnsw = anear.HnswIndex(384, dtype="f16")
     hnsw.add(base, threads=2)
     found = hnsw.search(queries, 10, recall=0.95)
-    assert (found.distances <= exact.distances[:, -1:] + 1e-6).mean() >= 0.935
+    # Two threads insert in another order each time: 0.9595 to 0.966 in four runs.
+    assert (found.distances <= exact.distances[:, -1:] + 1e-6).mean() >= 0.95

@@ -465,15 +465,16 @@ def test_the_recall_asked_for_is_found_with_and_without_filters(packages, state)
     everything = np.ones(len(records), dtype=bool)
     truth = np.load(DATA / "gt.npy")[:, :10]
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact_rows(base, queries, everything), truth)]) > 0.999
+    # No allowance: the data is fixed, and as many records as these are indexed by one thread, in one order.
     for target in (0.90, 0.95, 0.99):
-        assert share_found(docs, records, queries, everything, truth, target, None) >= target - 0.015
+        assert share_found(docs, records, queries, everything, truth, target, None) >= target
     for filter, passes in FILTERS.items():
         allowed = np.array([passes(record) for record in records])
         assert docs.count(filter) == allowed.sum() > 20
         truth = exact_rows(base, queries, allowed)
         for target in (0.90, 0.95, 0.99):
             share = share_found(docs, records, queries, allowed, truth, target, filter)
-            assert share >= target - 0.015, (filter, target, share)
+            assert share >= target, (filter, target, share)
 
 
 def test_inverted_lists_are_trained_by_the_store_and_there_again_after_reopen(tmp_path):
