@@ -190,6 +190,9 @@ Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
     runtime.files = runtime.options.file_system != nullptr ? runtime.options.file_system
                                                            : storage::os_file_system();
     if (runtime.path.empty()) return invalid_argument("the path of a store is empty");
+    // Calls of the system would take what stands before it for the path.
+    if (runtime.path.find('\0') != runtime.path.npos)
+      return invalid_argument("the path of a store has a zero byte in it");
     auto path = runtime.files->absolute_path(runtime.path);
     if (!path) return std::move(path).error();
     runtime.path = std::move(*path);

@@ -63,6 +63,12 @@ std::span<const std::byte> bytes_of_value(const T& value) noexcept {
   return {reinterpret_cast<const std::byte*>(&value), sizeof value};
 }
 
+/// Calls of the system would take what stands before a zero byte for the path.
+inline Status check_path(const std::string& path) {
+  if (!path.empty() && path.find('\0') == path.npos) return {};
+  return invalid_argument("the path of an index is empty or has a zero byte in it");
+}
+
 inline Error io_error(const std::string& path, const char* what) {
   const int cause = errno;
   const ErrorCode code = cause == ENOSPC   ? ErrorCode::kNoSpace
@@ -117,6 +123,7 @@ inline bool write_all(std::FILE* file, const Header& header, std::span<const std
 /// Writes `index` to `path`, replacing what was there only when all of it is on disk.
 template <typename Index>
 Status save(const Index& index, const std::string& path) {
+  if (Status status = check_path(path); !status) return status;
   const std::vector<SectionOut> sections = index.sections();
   const auto options = bytes_of_value(index.options());
   Header header;
@@ -149,6 +156,7 @@ struct Loaded {
 };
 
 inline Result<Loaded> read_file(const std::string& path) {
+  if (Status status = check_path(path); !status) return std::move(status).error();
   const File file(std::fopen(path.c_str(), "rb"));
   if (!file) return io_error(path, "cannot be opened");
   if (std::fseek(file.get(), 0, SEEK_END) != 0) return io_error(path, "cannot be read");
