@@ -66,6 +66,12 @@ class FailureListener final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     health_->stop(status->ToString());
   }
+  // After "no space" RocksDB would resume by itself and flush records behind a torn log; then it
+  // refuses its own files at the next open.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
 
  private:
   std::shared_ptr<WriteHealth> health_;

@@ -1,0 +1,86 @@
+// install_file and write_image: what they ask of the file system, and what a failure leaves.
+#include "anear/storage/file_system.hpp"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "anear/storage/image_file.hpp"
+#include "fault_file_system.hpp"
+#include "temp_directory.hpp"
+
+using namespace anear;
+using namespace anear::storage;
+using namespace anear::testing;
+
+namespace {
+
+constexpr Operation kSteps[] = {Operation::kCreate, Operation::kAppend, Operation::kSync,
+                                Operation::kClose,  Operation::kRename, Operation::kSyncDirectory};
+
+/// The events as "operation path", paths below `directory`.
+std::vector<std::pair<Operation, std::string>> steps_of(const std::vector<Event>& events,
+                                                        const std::string& directory) {
+  std::vector<std::pair<Operation, std::string>> steps;
+  for (const Event& event : events)
+    steps.emplace_back(event.operation, event.path.substr(directory.size()));
+  return steps;
+}
+
+}  // namespace
+
+TEST_CASE("install_file writes a temporary file, syncs it, renames it and syncs the directory") {
+  const TempDirectory directory;
+  FaultFileSystem files;
+  REQUIRE(install_file(files, directory.path(), "name", "bytes"));
+  const std::vector<std::pair<Operation, std::string>> wanted = {
+      {Operation::kCreate, "/name.tmp"}, {Operation::kAppend, "/name.tmp"},
+      {Operation::kSync, "/name.tmp"},   {Operation::kClose, "/name.tmp"},
+      {Operation::kRename, "/name"},     {Operation::kSyncDirectory, ""}};
+  CHECK((steps_of(files.take_events(), directory.path()) == wanted));
+  CHECK(bytes_of_file(directory / "name") == "bytes");
+}
+
+TEST_CASE("install_file that fails leaves the old file or the whole new one, and nothing else") {
+  for (const Operation step : kSteps) {
+    for (const ErrorCode code : {ErrorCode::kIo, ErrorCode::kNoSpace}) {
+      const TempDirectory directory;
+      FaultFileSystem files;
+      overwrite_file(directory / "name", "old");
+      files.fail({.operation = step, .code = code, .bytes_written = 2});
+      const Status done = install_file(files, directory.path(), "name", "bytes");
+      INFO("step " << static_cast<int>(step));
+      REQUIRE_FALSE(done);
+      CHECK(done.error().code == code);
+      const bool renamed = step == Operation::kSyncDirectory;
+      CHECK(bytes_of_file(directory / "name") == (renamed ? "bytes" : "old"));
+      CHECK_FALSE(std::filesystem::exists(directory / "name.tmp"));
+      CHECK(install_file(files, directory.path(), "name", "bytes"));
+    }
+  }
+}
+
+TEST_CASE("An image is under its name whole or not at all, whichever step fails") {
+  const std::vector<std::uint32_t> numbers(50'000, 7);
+  const std::vector<ImageSectionOut> sections = {
+      {"numbers", sizeof(std::uint32_t), numbers.size(), {std::as_bytes(std::span(numbers))}}};
+  std::vector<Operation> steps(std::begin(kSteps), std::end(kSteps));
+  steps.push_back(Operation::kWrite);
+  for (const Operation step : steps) {
+    const TempDirectory directory;
+    FaultFileSystem files;
+    files.fail({.operation = step, .code = ErrorCode::kNoSpace, .bytes_written = 100});
+    const auto written =
+        write_image(files, directory.path(), "a.image", {StoreId{1}, 2, 3}, sections);
+    INFO("step " << static_cast<int>(step));
+    REQUIRE_FALSE(written);
+    CHECK(written.error().code == ErrorCode::kNoSpace);
+    const bool renamed = step == Operation::kSyncDirectory;
+    CHECK(std::filesystem::exists(directory / "a.image") == renamed);
+    CHECK_FALSE(std::filesystem::exists(directory / "a.image.tmp"));
+    if (renamed) CHECK(open_image(files, directory.path(), "a.image", StoreId{1}));
+    REQUIRE(write_image(files, directory.path(), "b.image", {StoreId{1}, 2, 3}, sections));
+    CHECK(open_image(files, directory.path(), "b.image", StoreId{1}));
+  }
+}
