@@ -154,7 +154,8 @@ Status write_images(CollectionState& collection, const View& view) {
   ImageWriter writer(collection, view);
   Status status = writer.write_all();
   if (status) status = writer.install();
-  if (!status) writer.discard();
+  // An outcome that is unknown may turn out to name them: the next open removes what nothing names.
+  if (!status && status.error().code != ErrorCode::kOutcomeUnknown) writer.discard();
   return status;
 }
 

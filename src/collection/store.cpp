@@ -215,7 +215,9 @@ Status Store::Impl::close() {
   if (runtime->closed.exchange(true)) return {};
   const std::unique_lock gate(runtime->gate);  // Calls in progress come to their end.
   runtime->indexer->stop();
-  Status status = runtime->bytes->close();
+  // Refused once writes have stopped: then the mark must not name what was never synced.
+  Status status = runtime->bytes->sync();
+  if (Status closed = runtime->bytes->close(); status) status = std::move(closed);
   {
     const std::lock_guard hold(runtime->marking);
     if (status && runtime->mark) {
