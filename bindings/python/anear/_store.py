@@ -27,8 +27,12 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except Error:
+            if kind is None:  # Otherwise what went wrong in the block says more.
+                raise
 
     def __repr__(self) -> str:
         try:

@@ -15,6 +15,7 @@
 #include "bindings.hpp"
 #include "numpy_views.hpp"
 #include "option_words.hpp"
+#include "progress_call.hpp"
 
 namespace anear::python {
 namespace {
@@ -26,11 +27,16 @@ struct IndexHits {
 };
 
 template <typename Index>
-py::array_t<std::int64_t> add(Index& index, const py::object& rows, std::size_t threads) {
+py::array_t<std::int64_t> add(Index& index, const py::object& rows, std::size_t threads,
+                              const py::object& progress) {
   const Matrix matrix = as_matrix(rows, "rows");
   std::vector<Slot> slots(matrix.view.rows());
   std::iota(slots.begin(), slots.end(), static_cast<Slot>(index.positions()));
-  unwrap(without_gil([&] { return index.insert(matrix.view, slots, {.threads = threads}); }));
+  ProgressCall watched(progress);
+  const BuildOptions build{.threads = threads, .progress = watched.callback()};
+  const Status inserted = without_gil([&] { return index.insert(matrix.view, slots, build); });
+  watched.rethrow();
+  unwrap(inserted);
   if (index.needs_calibration()) {
     unwrap(without_gil([&] { return index.calibrate({.threads = threads}); }));
   }
@@ -103,7 +109,11 @@ std::size_t delete_keys(Index& index, const std::vector<std::int64_t>& keys) {
 template <typename Index, typename Class>
 void bind_common(Class& type) {
   using py::arg;
-  type.def("add", &add<Index>, arg("rows"), py::kw_only(), arg("threads") = 1)
+  type.def("add", &add<Index>, arg("rows"), py::kw_only(), arg("threads") = 1,
+           arg("progress") = py::none(),
+           "Adds rows (one a line, float32 or float16 are read in place) and returns their keys. "
+           "progress(done, total) "
+           "may return False to stop: CancelledError.")
       .def(
           "search",
           [](const Index& index, const py::object& queries, std::size_t k, float recall,
@@ -111,8 +121,14 @@ void bind_common(Class& type) {
             return search(index, queries, {.k = k, .recall = recall, .effort = effort}, threads);
           },
           arg("queries"), arg("k") = 10, py::kw_only(), arg("recall") = 0.95F, arg("effort") = 0,
-          arg("threads") = 1)
-      .def("delete", &delete_keys<Index>, arg("keys"))
+          arg("threads") = 1,
+          "The k nearest rows of each query: .keys and .distances, one line a query, nearest "
+          "first; −1 and "
+          "inf where there are fewer. `recall`: the share of the true k that is asked for; 1 is "
+          "exact. "
+          "`effort` sets ef or lists directly.")
+      .def("delete", &delete_keys<Index>, arg("keys"),
+           "Rows of these keys are not found any more. Returns how many there were.")
       .def(
           "calibrate",
           [](Index& index, std::size_t threads) {
@@ -148,15 +164,22 @@ FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std:
       {.metric = as_metric(metric), .rows = as_scalar(dtype), .codes = as_scalar(codes)}));
 }
 
-void train(IvfPqIndex& index, const py::object& sample, std::size_t threads) {
+void train(IvfPqIndex& index, const py::object& sample, std::size_t threads,
+           const py::object& progress) {
   const Matrix matrix = as_matrix(sample, "sample");
-  unwrap(without_gil([&] { return index.train(matrix.view, {.threads = threads}); }));
+  ProgressCall watched(progress);
+  const BuildOptions build{.threads = threads, .progress = watched.callback()};
+  const Status trained = without_gil([&] { return index.train(matrix.view, build); });
+  watched.rethrow();
+  unwrap(trained);
 }
 
 void bind_ivf_pq(py::module_& module) {
   using py::arg;
   const IvfPqOptions defaults;
-  py::class_<IvfPqIndex> ivf_pq(module, "IvfPqIndex");
+  py::class_<IvfPqIndex> ivf_pq(module, "IvfPqIndex",
+                                "Inverted lists of product codes: train(sample), then add(). The "
+                                "least memory beside the rows.");
   ivf_pq
       .def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
                        std::uint32_t lists, std::uint32_t subspaces, bool rotate,
@@ -175,7 +198,10 @@ void bind_ivf_pq(py::module_& module) {
            arg("lists") = defaults.lists, arg("subspaces") = defaults.subspaces,
            arg("rotate") = defaults.rotate, arg("iterations") = defaults.iterations,
            arg("seed") = defaults.seed)
-      .def("train", &train, arg("sample"), py::kw_only(), arg("threads") = 1)
+      .def(
+          "train", &train, arg("sample"), py::kw_only(), arg("threads") = 1,
+          arg("progress") = py::none(),
+          "Learns lists and codes from a sample of the rows to come, once, before the first add().")
       .def_property_readonly("is_trained",
                              [](const IvfPqIndex& index) { return index.is_trained(); })
       .def_property_readonly("lists", [](const IvfPqIndex& index) { return index.lists(); });
@@ -186,17 +212,20 @@ void bind_ivf_pq(py::module_& module) {
 
 void bind_index(py::module_& module) {
   using py::arg;
-  py::class_<IndexHits>(module, "IndexHits")
+  py::class_<IndexHits>(module, "IndexHits", "Keys and distances, one line a query.")
       .def_readonly("keys", &IndexHits::keys)
       .def_readonly("distances", &IndexHits::distances);
 
-  py::class_<FlatIndex> flat(module, "FlatIndex");
+  py::class_<FlatIndex> flat(module, "FlatIndex",
+                             "Compares every row: exact, for up to some ten thousand rows.");
   flat.def(py::init(&make_flat), arg("dimension"), py::kw_only(), arg("metric") = "cosine",
            arg("dtype") = "f32", arg("codes") = "f32");
   bind_common<FlatIndex>(flat);
 
   const HnswOptions defaults;
-  py::class_<HnswIndex> hnsw(module, "HnswIndex");
+  py::class_<HnswIndex> hnsw(module, "HnswIndex",
+                             "A graph of near rows, in memory. `codes`: what walks compare; "
+                             "answers carry exact distances of the rows.");
   hnsw.def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
                        const std::string& codes, std::uint32_t links, std::uint32_t ef_construction,
                        std::uint64_t seed) {

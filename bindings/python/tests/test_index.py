@@ -44,9 +44,14 @@ def test_hnsw_index_keeps_its_recall_promise(codes):
         assert (found.distances <= expected + 1e-5).mean() >= target
 
 
-def trained_ivf_pq(**options) -> anear.IvfPqIndex:
+def trained_empty_ivf_pq(**options) -> anear.IvfPqIndex:
     index = anear.IvfPqIndex(32, **options)
     index.train(ROWS, threads=2)
+    return index
+
+
+def trained_ivf_pq(**options) -> anear.IvfPqIndex:
+    index = trained_empty_ivf_pq(**options)
     index.add(ROWS, threads=2)
     return index
 
@@ -183,3 +188,19 @@ def test_threads_search_while_another_adds():
     for reader in readers:
         reader.join()
     assert not failures and len(index) == 3000
+
+
+@pytest.mark.parametrize("make", [lambda: anear.HnswIndex(32), trained_empty_ivf_pq])
+def test_progress_is_told_and_may_stop_the_work(make):
+    told = []
+    make().add(ROWS, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (len(ROWS), len(ROWS))
+    index = make()
+    with pytest.raises(anear.CancelledError):
+        index.add(ROWS, progress=lambda done, total: False)
+    assert len(index) == 0
+    with pytest.raises(ZeroDivisionError):
+        index.add(ROWS, progress=lambda done, total: 1 // 0)
+    assert len(index) == 0
+    keys = index.add(ROWS)
+    assert list(index.search(ROWS[5], k=1, recall=1).keys[0]) == [keys[5]]

@@ -175,8 +175,6 @@ inline Result<HnswIndex> HnswIndex::create(std::size_t dimension, const HnswOpti
   return HnswIndex(dimension, options);
 }
 
-// --- search
-
 inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
                                                        const SearchOptions& options,
                                                        Scratch& scratch, SearchCost* cost) const {
@@ -372,8 +370,6 @@ inline std::size_t HnswIndex::insert_sorted(std::vector<Neighbor>& pool, Neighbo
   return static_cast<std::size_t>(index);
 }
 
-// --- insert
-
 inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                                 const BuildOptions& build) {
   const std::lock_guard<std::mutex> writer(state_->writer);
@@ -499,8 +495,6 @@ inline void HnswIndex::connect(Position position, Level level, const std::vector
     graph_.set_links(neighbor.reference, level, scratch.positions);
   }
 }
-
-// --- calibration, checks, images
 
 inline bool HnswIndex::needs_calibration() const {
   const std::lock_guard<std::mutex> lock(state_->calibrating);

@@ -212,8 +212,6 @@ inline Result<IvfPqIndex> IvfPqIndex::create(std::size_t dimension, const IvfPqO
   return IvfPqIndex(dimension, options);
 }
 
-// --- search
-
 inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
                                                         const SearchOptions& options,
                                                         Scratch& scratch, SearchCost* cost) const {
@@ -335,8 +333,6 @@ inline IvfPqIndex::Met IvfPqIndex::scan_list(std::uint32_t list, const Probing& 
   return met;
 }
 
-// --- train, insert
-
 inline Status IvfPqIndex::train(MatrixView sample, const BuildOptions& build) {
   const std::lock_guard<std::mutex> writer(state_->writer);
   if (is_trained()) return invalid_argument("the index is trained already");
@@ -419,8 +415,6 @@ inline Status IvfPqIndex::insert(MatrixView rows, std::span<const Slot> slots,
   }
   return {};
 }
-
-// --- calibration, images
 
 inline Status IvfPqIndex::calibrate(const BuildOptions& build) {
   const std::size_t live = size();
