@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "anear/core/parallel.hpp"
-#include "anear/index/any_index.hpp"
+#include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "collection/commit_queue.hpp"
 #include "collection/indexer.hpp"
 #include "collection/planner.hpp"

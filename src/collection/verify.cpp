@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "anear/index/any_index.hpp"
+#include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "anear/storage/image_file.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
