@@ -290,13 +290,16 @@ Status Indexer::calibrate(CollectionState& collection) {
     // While rows still come in, the next round measures.
     if (stopping_ || vector.tail.rows() != 0 || !vector.index->needs_calibration()) continue;
     if (Status status = vector.index->calibrate({.threads = 1}); !status) return status;
+    ++collection.changed_since_image;
   }
   return {};
 }
 
 Status Indexer::renew_images(CollectionState& collection, Images images) {
   const View view = collection.pin();
-  const bool stale = view->sequence != collection.image_sequence.load();
+  // An image of the newest commit may be without rows that were still in the tail.
+  const bool stale =
+      view->sequence != collection.image_sequence.load() || collection.changed_since_image != 0;
   const bool due = (images == Images::kNow && stale) ||
                    collection.changed_since_image > changes_before_images(view->live.count());
   return due && !collection.dropped ? write_images(collection, view) : Status{};

@@ -137,6 +137,8 @@ TEST_CASE("IvfPqIndex returns only wanted slots and never fewer than k, however 
 TEST_CASE("IvfPqIndex holds the target when the wanted slots lie far from the query") {
   // The farther half, third, … of the rows from each query: the nearest lists hold none of them.
   const std::size_t part = GENERATE(std::size_t{2}, std::size_t{3}, std::size_t{5});
+  // Wanted slots that have no row here: they must not pass for "nothing is filtered".
+  const std::size_t rowless = GENERATE(std::size_t{0}, kRows + 1);
   const Fixture data;
   IvfPqIndex index = data.index(small_options());
   REQUIRE(index.calibrate());
@@ -149,6 +151,7 @@ TEST_CASE("IvfPqIndex holds the target when the wanted slots lie far from the qu
     const std::size_t first = kRows - kRows / part;
     SlotSet set;
     for (std::size_t i = first; i < kRows; ++i) set.insert((*ranked)[i].reference);
+    for (std::size_t i = 0; i < rowless; ++i) set.insert(static_cast<Slot>(kRows + i));
     const Wanted wanted(set.words(), set.count());
     const auto found =
         index.search(data.queries.row(q), {.k = 10, .recall = 0.95F, .wanted = &wanted}, scratch);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -26,20 +28,40 @@ struct IndexHits {
   py::array_t<float> distances;
 };
 
+/// An index as Python holds it: calls in progress keep the one they began with when load() replaces
+/// it.
 template <typename Index>
-py::array_t<std::int64_t> add(Index& index, const py::object& rows, std::size_t threads,
+struct Owned {
+  explicit Owned(Index made) : index(std::make_shared<Index>(std::move(made))) {}
+  std::shared_ptr<Index> index;  ///< Read and replaced with the GIL held.
+  std::mutex adding;             ///< From the numbering of rows to their insertion.
+};
+
+template <typename Index>
+std::unique_ptr<Owned<Index>> own(Result<Index>&& made) {
+  return std::make_unique<Owned<Index>>(unwrap(std::move(made)));
+}
+
+std::string path_of(const py::object& path) {
+  return py::module_::import("os").attr("fspath")(path).cast<std::string>();
+}
+
+template <typename Index>
+py::array_t<std::int64_t> add(Owned<Index>& owned, const py::object& rows, std::size_t threads,
                               const py::object& progress) {
   const Matrix matrix = as_matrix(rows, "rows");
+  const std::shared_ptr<Index> index = owned.index;
   std::vector<Slot> slots(matrix.view.rows());
-  std::iota(slots.begin(), slots.end(), static_cast<Slot>(index.positions()));
   ProgressCall watched(progress);
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
-  const Status inserted = without_gil([&] { return index.insert(matrix.view, slots, build); });
+  const Status added = without_gil([&]() -> Status {
+    const std::lock_guard hold(owned.adding);
+    std::iota(slots.begin(), slots.end(), static_cast<Slot>(index->positions()));
+    if (Status inserted = index->insert(matrix.view, slots, build); !inserted) return inserted;
+    return index->needs_calibration() ? index->calibrate({.threads = threads}) : Status{};
+  });
   watched.rethrow();
-  unwrap(inserted);
-  if (index.needs_calibration()) {
-    unwrap(without_gil([&] { return index.calibrate({.threads = threads}); }));
-  }
+  unwrap(added);
   py::array_t<std::int64_t> keys(static_cast<py::ssize_t>(slots.size()));
   std::copy(slots.begin(), slots.end(), keys.mutable_data());
   return keys;
@@ -80,7 +102,7 @@ Result<Answer> search_rows(const Index& index, MatrixView queries, const SearchO
 }
 
 template <typename Index>
-IndexHits search(const Index& index, const py::object& queries, const SearchOptions& options,
+IndexHits search(const Owned<Index>& owned, const py::object& queries, const SearchOptions& options,
                  std::size_t threads) {
   const Matrix matrix = as_matrix(queries, "queries");
   if (options.k == 0 || options.k > kNearestMax) {
@@ -88,8 +110,9 @@ IndexHits search(const Index& index, const py::object& queries, const SearchOpti
                       std::to_string(kNearestMax),
                   Subcode::kKTooLarge);
   }
+  const std::shared_ptr<const Index> index = owned.index;
   const Answer answer =
-      unwrap(without_gil([&] { return search_rows(index, matrix.view, options, threads); }));
+      unwrap(without_gil([&] { return search_rows(*index, matrix.view, options, threads); }));
   IndexHits hits{py::array_t<std::int64_t>({matrix.view.rows(), options.k}),
                  py::array_t<float>({matrix.view.rows(), options.k})};
   std::copy(answer.keys.begin(), answer.keys.end(), hits.keys.mutable_data());
@@ -98,10 +121,10 @@ IndexHits search(const Index& index, const py::object& queries, const SearchOpti
 }
 
 template <typename Index>
-std::size_t delete_keys(Index& index, const std::vector<std::int64_t>& keys) {
+std::size_t delete_keys(Owned<Index>& owned, const std::vector<std::int64_t>& keys) {
   std::size_t count = 0;
   for (const std::int64_t key : keys) {
-    if (key >= 0 && key < kNoSlot && index.mark_deleted(static_cast<Slot>(key))) ++count;
+    if (key >= 0 && key < kNoSlot && owned.index->mark_deleted(static_cast<Slot>(key))) ++count;
   }
   return count;
 }
@@ -116,7 +139,7 @@ void bind_common(Class& type) {
            "may return False to stop: CancelledError.")
       .def(
           "search",
-          [](const Index& index, const py::object& queries, std::size_t k, float recall,
+          [](const Owned<Index>& index, const py::object& queries, std::size_t k, float recall,
              std::size_t effort, std::size_t threads) {
             return search(index, queries, {.k = k, .recall = recall, .effort = effort}, threads);
           },
@@ -131,45 +154,53 @@ void bind_common(Class& type) {
            "Rows of these keys are not found any more. Returns how many there were.")
       .def(
           "calibrate",
-          [](Index& index, std::size_t threads) {
-            unwrap(without_gil([&] { return index.calibrate({.threads = threads}); }));
+          [](Owned<Index>& owned, std::size_t threads) {
+            const std::shared_ptr<Index> index = owned.index;
+            unwrap(without_gil([&] { return index->calibrate({.threads = threads}); }));
           },
           py::kw_only(), arg("threads") = 1)
       .def("save",
-           [](const Index& index, const std::string& path) {
-             unwrap(without_gil([&] { return index.save(path); }));
+           [](const Owned<Index>& owned, const py::object& path) {
+             const std::shared_ptr<const Index> index = owned.index;
+             const std::string name = path_of(path);
+             unwrap(without_gil([&] { return index->save(name); }));
            })
       .def_static("_load",
                   [](const std::string& path) {
-                    return unwrap(without_gil([&] { return Index::load(path); }));
+                    return own(without_gil([&] { return Index::load(path); }));
                   })
       .def("_replace",
-           [](Index& index, const std::string& path) {
-             index = unwrap(without_gil([&] { return Index::load(path); }));
+           [](Owned<Index>& owned, const std::string& path) {
+             auto loaded = without_gil([&] { return Index::load(path); });
+             owned.index = std::make_shared<Index>(unwrap(std::move(loaded)));
            })
-      .def("__len__", [](const Index& index) { return index.size(); })
+      .def("__len__", [](const Owned<Index>& owned) { return owned.index->size(); })
       .def("__contains__",
-           [](const Index& index, std::int64_t key) {
-             return key >= 0 && key < kNoSlot && index.contains(static_cast<Slot>(key));
+           [](const Owned<Index>& owned, std::int64_t key) {
+             return key >= 0 && key < kNoSlot && owned.index->contains(static_cast<Slot>(key));
            })
-      .def_property_readonly("dimension", [](const Index& index) { return index.dimension(); })
-      .def_property_readonly("bytes", [](const Index& index) { return index.bytes(); })
-      .def_property_readonly("row_bytes", [](const Index& index) { return index.row_bytes(); });
+      .def_property_readonly("dimension",
+                             [](const Owned<Index>& owned) { return owned.index->dimension(); })
+      .def_property_readonly("bytes",
+                             [](const Owned<Index>& owned) { return owned.index->bytes(); })
+      .def_property_readonly("row_bytes",
+                             [](const Owned<Index>& owned) { return owned.index->row_bytes(); });
 }
 
-FlatIndex make_flat(std::size_t dimension, const std::string& metric, const std::string& dtype,
-                    const std::string& codes) {
-  return unwrap(FlatIndex::create(
+std::unique_ptr<Owned<FlatIndex>> make_flat(std::size_t dimension, const std::string& metric,
+                                            const std::string& dtype, const std::string& codes) {
+  return own(FlatIndex::create(
       dimension,
       {.metric = as_metric(metric), .rows = as_scalar(dtype), .codes = as_scalar(codes)}));
 }
 
-void train(IvfPqIndex& index, const py::object& sample, std::size_t threads,
+void train(Owned<IvfPqIndex>& owned, const py::object& sample, std::size_t threads,
            const py::object& progress) {
   const Matrix matrix = as_matrix(sample, "sample");
   ProgressCall watched(progress);
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
-  const Status trained = without_gil([&] { return index.train(matrix.view, build); });
+  const std::shared_ptr<IvfPqIndex> index = owned.index;
+  const Status trained = without_gil([&] { return index->train(matrix.view, build); });
   watched.rethrow();
   unwrap(trained);
 }
@@ -177,9 +208,10 @@ void train(IvfPqIndex& index, const py::object& sample, std::size_t threads,
 void bind_ivf_pq(py::module_& module) {
   using py::arg;
   const IvfPqOptions defaults;
-  py::class_<IvfPqIndex> ivf_pq(module, "IvfPqIndex",
-                                "Inverted lists of product codes: train(sample), then add(). The "
-                                "least memory beside the rows.");
+  py::class_<Owned<IvfPqIndex>> ivf_pq(
+      module, "IvfPqIndex",
+      "Inverted lists of product codes: train(sample), then add(). The "
+      "least memory beside the rows.");
   ivf_pq
       .def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
                        std::uint32_t lists, std::uint32_t subspaces, bool rotate,
@@ -192,7 +224,7 @@ void bind_ivf_pq(py::module_& module) {
              options.rotate = rotate;
              options.iterations = iterations;
              options.seed = seed;
-             return unwrap(IvfPqIndex::create(dimension, options));
+             return own(IvfPqIndex::create(dimension, options));
            }),
            arg("dimension"), py::kw_only(), arg("metric") = "cosine", arg("dtype") = "f32",
            arg("lists") = defaults.lists, arg("subspaces") = defaults.subspaces,
@@ -202,9 +234,10 @@ void bind_ivf_pq(py::module_& module) {
           "train", &train, arg("sample"), py::kw_only(), arg("threads") = 1,
           arg("progress") = py::none(),
           "Learns lists and codes from a sample of the rows to come, once, before the first add().")
-      .def_property_readonly("is_trained",
-                             [](const IvfPqIndex& index) { return index.is_trained(); })
-      .def_property_readonly("lists", [](const IvfPqIndex& index) { return index.lists(); });
+      .def_property_readonly(
+          "is_trained", [](const Owned<IvfPqIndex>& owned) { return owned.index->is_trained(); })
+      .def_property_readonly("lists",
+                             [](const Owned<IvfPqIndex>& owned) { return owned.index->lists(); });
   bind_common<IvfPqIndex>(ivf_pq);
 }
 
@@ -216,16 +249,16 @@ void bind_index(py::module_& module) {
       .def_readonly("keys", &IndexHits::keys)
       .def_readonly("distances", &IndexHits::distances);
 
-  py::class_<FlatIndex> flat(module, "FlatIndex",
-                             "Compares every row: exact, for up to some ten thousand rows.");
+  py::class_<Owned<FlatIndex>> flat(module, "FlatIndex",
+                                    "Compares every row: exact, for up to some ten thousand rows.");
   flat.def(py::init(&make_flat), arg("dimension"), py::kw_only(), arg("metric") = "cosine",
            arg("dtype") = "f32", arg("codes") = "f32");
   bind_common<FlatIndex>(flat);
 
   const HnswOptions defaults;
-  py::class_<HnswIndex> hnsw(module, "HnswIndex",
-                             "A graph of near rows, in memory. `codes`: what walks compare; "
-                             "answers carry exact distances of the rows.");
+  py::class_<Owned<HnswIndex>> hnsw(module, "HnswIndex",
+                                    "A graph of near rows, in memory. `codes`: what walks compare; "
+                                    "answers carry exact distances of the rows.");
   hnsw.def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
                        const std::string& codes, std::uint32_t links, std::uint32_t ef_construction,
                        std::uint64_t seed) {
@@ -236,7 +269,7 @@ void bind_index(py::module_& module) {
              options.links_max = links;
              options.ef_construction = ef_construction;
              options.seed = seed;
-             return unwrap(HnswIndex::create(dimension, options));
+             return own(HnswIndex::create(dimension, options));
            }),
            arg("dimension"), py::kw_only(), arg("metric") = "cosine", arg("dtype") = "f32",
            arg("codes") = "i8", arg("links") = defaults.links_max,

@@ -204,3 +204,42 @@ def test_progress_is_told_and_may_stop_the_work(make):
     assert len(index) == 0
     keys = index.add(ROWS)
     assert list(index.search(ROWS[5], k=1, recall=1).keys[0]) == [keys[5]]
+
+
+@pytest.mark.parametrize("make", [lambda: anear.FlatIndex(32), lambda: anear.HnswIndex(32), trained_empty_ivf_pq])
+def test_threads_that_add_get_keys_of_their_own(make):
+    index, keys = make(), []
+
+    def add_some() -> None:
+        for start in range(0, 600, 50):
+            keys.extend(index.add(ROWS[start : start + 50]).tolist())
+
+    threads = [threading.Thread(target=add_some) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(keys) == list(range(2400)) and len(index) == 2400
+
+
+def test_a_search_beside_load_answers_from_one_of_the_two(tmp_path):
+    index = anear.HnswIndex(32)
+    keys = index.add(ROWS[:1000])
+    index.save(tmp_path / "x.index")
+    done = threading.Event()
+    wrong = []
+
+    def search() -> None:
+        while not done.is_set():
+            if index.search(ROWS[3], k=1).keys[0, 0] != keys[3]:
+                wrong.append(True)
+
+    threads = [threading.Thread(target=search) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        index.load(tmp_path / "x.index")
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong and len(index) == 1000

@@ -222,11 +222,15 @@ inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
   const bool asked = options.effort != 0;
   const std::size_t reachable =
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
-  const double share = static_cast<double>(reachable) / static_cast<double>(size());
+  // Wanted slots without a row here may make up in number for rows that are not wanted: only where
+  // the counts are equal nothing is filtered.
+  const bool filtered = options.wanted != nullptr && options.wanted->count() != size();
+  const double share = std::min(static_cast<double>(reachable) / static_cast<double>(size()),
+                                filtered ? 0.999 : 1.0);
   const Probing probing{.k = options.k,
                         .lists = asked ? ListLimit{options.effort}
                                        : facts.lists_for(options.recall, options.k, lists(), share),
-                        .slack = facts.slack_for(options.k, dimension()),
+                        .slack = facts.slack_for(options.recall, options.k, dimension()),
                         .wanted = options.wanted};
   const bool few = options.k >= reachable || (!asked && reachable <= setup_cost());
   if (few || probing.lists.probes == 0 || !probe(query, probing, scratch, cost)) {

@@ -105,10 +105,11 @@ struct IvfTuning {
   }
 
   /// How many errors of its list a code may be off (InvertedLists::error).
-  float slack_for(std::size_t k, std::size_t dimension) const noexcept {
+  float slack_for(float recall, std::size_t k, std::size_t dimension) const noexcept {
     // An error points anywhere, so that its part along one direction has a deviation of 1/√d.
     if (rows == 0) return std::min(1.0F, 6.0F / std::sqrt(static_cast<float>(dimension)));
-    return std::max(0.0F, between(&Quantiles::slack, kCodeRecall, k));
+    return std::max(0.0F, between(&Quantiles::slack,
+                                  std::max(kCodeRecall, recall + 0.9F * (1.0F - recall)), k));
   }
 
   /// Takes any bytes: what does not make sense counts as never measured.
