@@ -11,21 +11,17 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/stores.hpp"
 
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
+using anear::test::memory_store;
 using anear::test::near_to;
 
 namespace {
 
 constexpr std::size_t kDimension = 16;
-
-Store memory_store() {
-  auto store = Store::open("memory", {.in_memory = true});
-  REQUIRE(store);
-  return std::move(*store);
-}
 
 CollectionSchema schema_of_docs(IndexOptions index = HnswOptions{}) {
   return {.vectors = {{.name = "embedding",

@@ -13,10 +13,12 @@
 #include "anear/collection/store.hpp"
 #include "collection/indexes.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/stores.hpp"
 
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
+using anear::test::memory_store;
 using anear::test::near_to;
 
 namespace {
@@ -31,13 +33,6 @@ IvfPqOptions quick(std::uint32_t lists = 100) {
   options.subspaces = 8;
   options.iterations = 2;
   return options;
-}
-
-Store memory_store(StoreOptions options = {}) {
-  options.in_memory = true;
-  auto store = Store::open("memory", options);
-  REQUIRE(store);
-  return std::move(*store);
 }
 
 Result<Collection> create(Store& store, const IvfPqOptions& options) {

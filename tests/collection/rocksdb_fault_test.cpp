@@ -7,6 +7,7 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/stores.hpp"
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
@@ -53,10 +54,7 @@ struct OnDisk {
                               .file_system = files});
   }
   Store open(Durability durability = Durability::kDurable) {
-    auto store = try_open(durability);
-    INFO((store ? "" : store.error().message));
-    REQUIRE(store);
-    return std::move(*store);
+    return test::opened(try_open(durability));
   }
   /// Opens with files that do not fail.
   Store reopen() {

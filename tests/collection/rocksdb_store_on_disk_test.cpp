@@ -10,11 +10,13 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
+using anear::test::must_open;
 using anear::test::near_to;
 using anear::testing::bytes_of_file;
 using anear::testing::overwrite_file;
@@ -27,13 +29,6 @@ constexpr std::size_t kDimension = 16;
 CollectionSchema schema_of_docs() {
   return {.vectors = {{.name = "embedding", .dimension = kDimension}},
           .fields = {{"size", FieldType::kInt64}}};
-}
-
-Store must_open(const std::string& path, const StoreOptions& options = {}) {
-  auto store = Store::open(path, options);
-  INFO((store ? "" : store.error().message));
-  REQUIRE(store);
-  return std::move(*store);
 }
 
 std::vector<Value> numbers(std::size_t first, std::size_t count) {

@@ -1,20 +1,17 @@
 // HnswIndex against FlatIndex: recall, filters, deletes, images, concurrency, bad input.
 #include "anear/index/hnsw_index.hpp"
 
-#include <unistd.h>
-
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "anear/core/slot_set.hpp"
 #include "anear/index/flat_index.hpp"
+#include "index_checks.hpp"
 #include "random_rows.hpp"
+#include "temp_directory.hpp"
 
 namespace anear {
 namespace {
@@ -27,26 +24,6 @@ struct Fixture {
   test::Rows queries = test::clustered_rows({50, kDimension}, 2);
 };
 
-double recall_of(const HnswIndex& index, const FlatIndex& oracle, const test::Rows& queries,
-                 const SearchOptions& options) {
-  Scratch scratch;
-  std::size_t hits = 0, all = 0;
-  for (std::size_t q = 0; q < queries.count(); ++q) {
-    const auto truth =
-        oracle.search(queries.row(q), {.k = options.k, .wanted = options.wanted}, scratch);
-    const auto found = index.search(queries.row(q), options, scratch);
-    REQUIRE(truth);
-    REQUIRE(found);
-    REQUIRE(found->size() == truth->size());
-    for (const Neighbor& neighbor : *found) {
-      hits += neighbor.distance <= truth->back().distance + 1e-5F ? 1 : 0;
-      if (options.wanted != nullptr) CHECK(options.wanted->contains(neighbor.reference));
-    }
-    all += truth->size();
-  }
-  return static_cast<double>(hits) / static_cast<double>(all);
-}
-
 TEST_CASE("HnswIndex keeps its recall promise for every metric and kind of code") {
   const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
   const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF16, ScalarKind::kF32);
@@ -58,8 +35,8 @@ TEST_CASE("HnswIndex keeps its recall promise for every metric and kind of code"
   REQUIRE(oracle->insert(data.rows.view(), test::first_slots(kRows)));
   REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
   REQUIRE(index->calibrate());
-  CHECK(recall_of(*index, *oracle, data.queries, {.k = 10, .recall = 0.95F}) >= 0.935);
-  CHECK(recall_of(*index, *oracle, data.queries, {.k = 10, .recall = 0.99F}) >= 0.975);
+  CHECK(test::recall_against(*oracle, *index, data.queries, {.k = 10, .recall = 0.95F}) >= 0.935);
+  CHECK(test::recall_against(*oracle, *index, data.queries, {.k = 10, .recall = 0.99F}) >= 0.975);
 }
 
 TEST_CASE("HnswIndex returns only wanted slots and never fewer than k, however few are wanted") {
@@ -73,8 +50,8 @@ TEST_CASE("HnswIndex returns only wanted slots and never fewer than k, however f
   SlotSet set;
   for (Slot slot = 0; slot < kRows; slot += static_cast<Slot>(every)) set.insert(slot);
   const Wanted wanted(set.words(), set.count());
-  CHECK(recall_of(*index, *oracle, data.queries, {.k = 10, .effort = 400, .wanted = &wanted}) >=
-        0.95);
+  CHECK(test::recall_against(*oracle, *index, data.queries,
+                             {.k = 10, .effort = 400, .wanted = &wanted}) >= 0.95);
 }
 
 /// Mean recall when each query may not find the `excluded` rows nearest to it.
@@ -93,7 +70,7 @@ double recall_beyond(const HnswIndex& index, const FlatIndex& oracle, const test
     test::Rows one{queries.dimension, {}};
     const auto* values = static_cast<const float*>(queries.row(q).data());
     one.values.assign(values, values + queries.dimension);
-    sum += recall_of(index, oracle, one, {.k = 10, .recall = recall, .wanted = &wanted});
+    sum += test::recall_against(oracle, index, one, {.k = 10, .recall = recall, .wanted = &wanted});
   }
   return sum / static_cast<double>(queries.count());
 }
@@ -134,7 +111,8 @@ TEST_CASE("HnswIndex keeps its promise for queries whose neighbourhood was delet
   queries.values.resize(5 * kDimension);
   for (const float recall : {0.90F, 0.95F, 0.99F}) {
     INFO(recall);
-    CHECK(recall_of(*index, *oracle, queries, {.k = 10, .recall = recall}) >= recall - 0.015);
+    CHECK(test::recall_against(*oracle, *index, queries, {.k = 10, .recall = recall}) >=
+          recall - 0.015);
   }
 }
 
@@ -198,75 +176,32 @@ TEST_CASE("HnswIndex accepts rows that are all equal, one dimension, and k above
   CHECK(found->size() == 300);
 }
 
-std::string temporary_path() {
-  return "/tmp/anear_hnsw_test_" + std::to_string(::getpid()) + ".index";
-}
-
-std::vector<char> read_bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_bytes(const std::string& path, const std::vector<char>& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
 TEST_CASE("HnswIndex is the same after save and load, and can grow further") {
   const Fixture data;
-  const std::string path = temporary_path();
+  const testing::TempDirectory directory;
+  const std::string path = directory / "index";
   auto index = HnswIndex::create(kDimension, {});
   REQUIRE(index->insert(data.rows.view().rows_from(0, kRows / 2), test::first_slots(kRows / 2)));
   REQUIRE(index->calibrate());
   REQUIRE(index->save(path));
   auto loaded = HnswIndex::load(path);
   REQUIRE(loaded);
-  Scratch scratch;
-  for (std::size_t q = 0; q < data.queries.count(); ++q) {
-    const auto before = index->search(data.queries.row(q), {}, scratch);
-    const auto after = loaded->search(data.queries.row(q), {}, scratch);
-    REQUIRE(before->size() == after->size());
-    for (std::size_t i = 0; i < before->size(); ++i) {
-      CHECK((*before)[i].reference == (*after)[i].reference);
-    }
-  }
+  test::expect_same_answers(*index, *loaded, data.queries);
   const auto slots = test::first_slots(kRows);
   CHECK(loaded->insert(data.rows.view().rows_from(kRows / 2, kRows / 2),
                        std::span(slots).subspan(kRows / 2)));
   CHECK(loaded->unreachable() == 0);
-  std::remove(path.c_str());
 }
 
 TEST_CASE("A truncated or flipped index file is refused with a typed error") {
   const test::Rows rows = test::clustered_rows({200, 16}, 5);
-  const std::string path = temporary_path();
   auto index = HnswIndex::create(16, {});
   REQUIRE(index->insert(rows.view(), test::first_slots(200)));
-  REQUIRE(index->save(path));
-  const std::vector<char> bytes = read_bytes(path);
-  Random random(99);
-  for (int round = 0; round < 300; ++round) {
-    std::vector<char> damaged = bytes;
-    if (round % 3 == 0) {
-      damaged.resize(random.below(bytes.size()));
-    } else {
-      damaged[random.below(bytes.size())] ^= static_cast<char>(1U << random.below(8));
-    }
-    write_bytes(path, damaged);
-    const auto loaded = HnswIndex::load(path);
-    // A flip in the padding between sections is the one kind that may go unseen: it changes
-    // nothing.
-    if (loaded) {
-      CHECK(damaged.size() == bytes.size());
-      CHECK(loaded->size() == 200);
-    } else {
-      CHECK((loaded.error().code == ErrorCode::kCorruption ||
-             loaded.error().code == ErrorCode::kUnsupportedFormat));
-    }
-  }
+  test::expect_damage_refused(*index, 300);
   CHECK(HnswIndex::load("/nonexistent/index").error().code == ErrorCode::kNotFound);
-  CHECK(FlatIndex::load(path).has_value() == false);
-  std::remove(path.c_str());
+  const testing::TempDirectory directory;
+  REQUIRE(index->save(directory / "index"));
+  CHECK(FlatIndex::load(directory / "index").has_value() == false);
 }
 
 }  // namespace

@@ -1,21 +1,18 @@
 // IvfPqIndex against FlatIndex: recall, filters, deletes, images, concurrency, odd inputs.
 #include "anear/index/ivf_pq_index.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "anear/core/slot_set.hpp"
 #include "anear/index/flat_index.hpp"
+#include "index_checks.hpp"
 #include "random_rows.hpp"
+#include "temp_directory.hpp"
 
 namespace anear {
 namespace {
@@ -50,26 +47,6 @@ struct Fixture {
   }
 };
 
-double recall_at(const IvfPqIndex& index, const FlatIndex& oracle, const test::Rows& queries,
-                 const SearchOptions& options) {
-  Scratch scratch;
-  std::size_t hits = 0, all = 0;
-  for (std::size_t q = 0; q < queries.count(); ++q) {
-    const auto truth =
-        oracle.search(queries.row(q), {.k = options.k, .wanted = options.wanted}, scratch);
-    const auto found = index.search(queries.row(q), options, scratch);
-    REQUIRE(truth);
-    REQUIRE(found);
-    REQUIRE(found->size() == truth->size());
-    for (const Neighbor& neighbor : *found) {
-      hits += neighbor.distance <= truth->back().distance + 1e-5F ? 1 : 0;
-      if (options.wanted != nullptr) CHECK(options.wanted->contains(neighbor.reference));
-    }
-    all += truth->size();
-  }
-  return static_cast<double>(hits) / static_cast<double>(all);
-}
-
 TEST_CASE("IvfPqIndex keeps its recall promise for every metric and kind of row") {
   const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
   const ScalarKind rows = GENERATE(ScalarKind::kF32, ScalarKind::kF16);
@@ -84,10 +61,10 @@ TEST_CASE("IvfPqIndex keeps its recall promise for every metric and kind of row"
   REQUIRE(index.calibrate());
   INFO("metric " << static_cast<int>(metric) << ", rows " << static_cast<int>(rows) << ", rotate "
                  << rotate);
-  CHECK(recall_at(index, *oracle, data.queries, {.k = 10, .recall = 0.9F}) >= 0.88);
-  CHECK(recall_at(index, *oracle, data.queries, {.k = 10, .recall = 0.95F}) >= 0.935);
-  CHECK(recall_at(index, *oracle, data.queries, {.k = 10, .recall = 0.99F}) >= 0.975);
-  CHECK(recall_at(index, *oracle, data.queries, {.k = 100, .recall = 0.95F}) >= 0.935);
+  CHECK(test::recall_against(*oracle, index, data.queries, {.k = 10, .recall = 0.9F}) >= 0.88);
+  CHECK(test::recall_against(*oracle, index, data.queries, {.k = 10, .recall = 0.95F}) >= 0.935);
+  CHECK(test::recall_against(*oracle, index, data.queries, {.k = 10, .recall = 0.99F}) >= 0.975);
+  CHECK(test::recall_against(*oracle, index, data.queries, {.k = 100, .recall = 0.95F}) >= 0.935);
 }
 
 TEST_CASE("IvfPqIndex reads few lists for a target, and few codes") {
@@ -108,7 +85,7 @@ TEST_CASE("IvfPqIndex finds more with more probes, and everything with all of th
   const IvfPqIndex index = data.index(small_options());
   const FlatIndex oracle = data.oracle();
   const auto recall = [&](std::size_t probes) {
-    return recall_at(index, oracle, data.queries, {.k = 10, .effort = probes});
+    return test::recall_against(oracle, index, data.queries, {.k = 10, .effort = probes});
   };
   const double one = recall(1);
   const double eight = recall(8);
@@ -130,8 +107,9 @@ TEST_CASE("IvfPqIndex returns only wanted slots and never fewer than k, however 
   const Wanted wanted(set.words(), set.count());
   INFO("one in " << every << ", calibrated " << calibrated);
   const double target = calibrated ? 0.935 : 0.8;
-  CHECK(recall_at(index, oracle, data.queries, {.k = 10, .wanted = &wanted}) >= target);
-  CHECK(recall_at(index, oracle, data.queries, {.k = 10, .effort = 1, .wanted = &wanted}) > 0.0);
+  CHECK(test::recall_against(oracle, index, data.queries, {.k = 10, .wanted = &wanted}) >= target);
+  CHECK(test::recall_against(oracle, index, data.queries,
+                             {.k = 10, .effort = 1, .wanted = &wanted}) > 0.0);
 }
 
 TEST_CASE("IvfPqIndex holds the target when the wanted slots lie far from the query") {
@@ -183,7 +161,7 @@ TEST_CASE("IvfPqIndex never returns a deleted row, and stays right when most are
   CHECK(index.needs_calibration());
   REQUIRE(index.calibrate());
   CHECK_FALSE(index.needs_calibration());
-  CHECK(recall_at(index, oracle, data.queries, {.k = 10}) >= 0.935);
+  CHECK(test::recall_against(oracle, index, data.queries, {.k = 10}) >= 0.935);
   Scratch scratch;
   const auto found = index.search(data.rows.row(1), {.k = 10, .effort = 64}, scratch);
   REQUIRE(found);
@@ -272,7 +250,7 @@ TEST_CASE("IvfPqIndex takes a dimension that its subspaces do not divide, and a 
   REQUIRE(index->insert(rows.view(), test::first_slots(2'000)));
   REQUIRE(index->calibrate());
   const test::Rows queries = test::clustered_rows({40, dimension}, 7);
-  CHECK(recall_at(*index, *oracle, queries, {.k = 10, .recall = 0.95F}) >= 0.93);
+  CHECK(test::recall_against(*oracle, *index, queries, {.k = 10, .recall = 0.95F}) >= 0.93);
 }
 
 TEST_CASE("IvfPqIndex is the same for the same seed and order, on any number of threads") {
@@ -352,13 +330,10 @@ TEST_CASE("IvfPqIndex answers beside training, inserts, deletes and calibration"
   }
 }
 
-std::string temporary_path() {
-  return "/tmp/anear_ivf_pq_test_" + std::to_string(::getpid()) + ".index";
-}
-
 TEST_CASE("IvfPqIndex is the same after save and load, and can grow further") {
   const Fixture data;
-  const std::string path = temporary_path();
+  const testing::TempDirectory directory;
+  const std::string path = directory / "index";
   auto index = IvfPqIndex::create(kDimension, small_options());
   REQUIRE(index->train(data.rows.view()));
   REQUIRE(index->insert(data.rows.view().rows_from(0, kRows / 2), test::first_slots(kRows / 2)));
@@ -375,59 +350,27 @@ TEST_CASE("IvfPqIndex is the same after save and load, and can grow further") {
     REQUIRE(grown->insert(data.rows.view().rows_from(kRows / 2, kRows / 2),
                           std::span(slots).subspan(kRows / 2)));
   }
-  Scratch scratch;
-  for (std::size_t q = 0; q < data.queries.count(); ++q) {
-    const auto before = index->search(data.queries.row(q), {}, scratch);
-    const auto after = loaded->search(data.queries.row(q), {}, scratch);
-    REQUIRE(before->size() == after->size());
-    for (std::size_t i = 0; i < before->size(); ++i)
-      CHECK((*before)[i].reference == (*after)[i].reference);
-  }
-  std::remove(path.c_str());
+  test::expect_same_answers(*index, *loaded, data.queries);
 }
 
 TEST_CASE("IvfPqIndex can be saved before it is trained, and trained after") {
   const Fixture data;
-  const std::string path = temporary_path();
+  const testing::TempDirectory directory;
+  const std::string path = directory / "index";
   REQUIRE(IvfPqIndex::create(kDimension, small_options())->save(path));
   auto loaded = IvfPqIndex::load(path);
   REQUIRE(loaded);
   CHECK_FALSE(loaded->is_trained());
   REQUIRE(loaded->train(data.rows.view()));
   CHECK(loaded->insert(data.rows.view(), test::first_slots(kRows)));
-  std::remove(path.c_str());
 }
 
 TEST_CASE("A truncated or flipped IVF-PQ file is refused with a typed error") {
   const test::Rows rows = test::clustered_rows({300, 16}, 5);
-  const std::string path = temporary_path();
   auto index = IvfPqIndex::create(16, {.lists = 10});
   REQUIRE(index->train(rows.view()));
   REQUIRE(index->insert(rows.view(), test::first_slots(300)));
-  REQUIRE(index->save(path));
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
-  Random random(99);
-  for (int round = 0; round < 200; ++round) {
-    std::vector<char> damaged = bytes;
-    if (round % 3 == 0) {
-      damaged.resize(random.below(bytes.size()));
-    } else {
-      damaged[random.below(bytes.size())] ^= static_cast<char>(1U << random.below(8));
-    }
-    std::ofstream(path, std::ios::binary)
-        .write(damaged.data(), static_cast<std::streamsize>(damaged.size()));
-    const auto loaded = IvfPqIndex::load(path);
-    // A flip in the padding between sections may go unseen: it changes nothing.
-    if (loaded) {
-      CHECK(damaged.size() == bytes.size());
-      CHECK(loaded->size() == 300);
-    } else {
-      CHECK((loaded.error().code == ErrorCode::kCorruption ||
-             loaded.error().code == ErrorCode::kUnsupportedFormat));
-    }
-  }
-  std::remove(path.c_str());
+  test::expect_damage_refused(*index, 200);
 }
 
 /// The sections of an index as a store hands them back, in memory of their own.
