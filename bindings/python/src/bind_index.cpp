@@ -135,8 +135,7 @@ void bind_common(Class& type) {
   type.def("add", &add<Index>, arg("rows"), py::kw_only(), arg("threads") = 1,
            arg("progress") = py::none(),
            "Adds rows (one a line, float32 or float16 are read in place) and returns their keys. "
-           "progress(done, total) "
-           "may return False to stop: CancelledError.")
+           "progress(done, total) may return False to stop: CancelledError.")
       .def(
           "search",
           [](const Owned<Index>& index, const py::object& queries, std::size_t k, float recall,
@@ -146,10 +145,8 @@ void bind_common(Class& type) {
           arg("queries"), arg("k") = 10, py::kw_only(), arg("recall") = 0.95F, arg("effort") = 0,
           arg("threads") = 1,
           "The k nearest rows of each query: .keys and .distances, one line a query, nearest "
-          "first; −1 and "
-          "inf where there are fewer. `recall`: the share of the true k that is asked for; 1 is "
-          "exact. "
-          "`effort` sets ef or lists directly.")
+          "first; −1 and inf where there are fewer. `recall`: the share of the true k that is "
+          "asked for; 1 is exact. `effort` sets ef or lists directly.")
       .def("delete", &delete_keys<Index>, arg("keys"),
            "Rows of these keys are not found any more. Returns how many there were.")
       .def(

@@ -44,8 +44,8 @@ def test_hnsw_index_keeps_its_recall_promise(codes):
         assert (found.distances <= expected + 1e-5).mean() >= target
 
 
-def trained_empty_ivf_pq(**options) -> anear.IvfPqIndex:
-    index = anear.IvfPqIndex(32, **options)
+def trained_empty_ivf_pq(dimension: int = 32, **options) -> anear.IvfPqIndex:
+    index = anear.IvfPqIndex(dimension, **options)
     index.train(ROWS, threads=2)
     return index
 
@@ -81,27 +81,20 @@ def test_ivf_pq_index_is_trained_once_and_before_rows():
     assert 0 < index.row_bytes < index.bytes
 
 
-def test_ivf_pq_index_is_the_same_after_save_and_load(tmp_path):
-    index = trained_ivf_pq()
+@pytest.mark.parametrize(
+    "make, other_kind", [(anear.HnswIndex, anear.IvfPqIndex), (trained_empty_ivf_pq, anear.HnswIndex)]
+)
+def test_an_index_is_the_same_after_save_and_load(tmp_path, make, other_kind):
+    index = make(32)
+    index.add(ROWS, threads=2)
     index.save(str(tmp_path / "x.index"))
-    loaded = anear.IvfPqIndex.load(tmp_path / "x.index")
-    other = anear.IvfPqIndex(32)
+    loaded = type(index).load(tmp_path / "x.index")
+    other = type(index)(32)
     other.load(tmp_path / "x.index")
     for again in (loaded, other):
         assert np.array_equal(again.search(QUERIES).keys, index.search(QUERIES).keys)
     with pytest.raises(anear.InvalidArgumentError):
-        anear.HnswIndex.load(tmp_path / "x.index")
-
-
-def test_an_index_is_the_same_after_save_and_load(tmp_path):
-    index = anear.HnswIndex(32)
-    index.add(ROWS)
-    index.save(str(tmp_path / "x.index"))
-    loaded = anear.HnswIndex.load(tmp_path / "x.index")
-    other = anear.HnswIndex(32)
-    other.load(tmp_path / "x.index")
-    for again in (loaded, other):
-        assert np.array_equal(again.search(QUERIES).keys, index.search(QUERIES).keys)
+        other_kind.load(tmp_path / "x.index")
 
 
 def test_a_deleted_row_is_not_found():
