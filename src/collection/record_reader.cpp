@@ -6,6 +6,7 @@
 #include "anear/filter/parser.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/prepare.hpp"
+#include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -25,11 +26,11 @@ Status check_parts(const Parts& parts, const CollectionSchema& schema) {
     const bool known = std::any_of(schema.fields.begin(), schema.fields.end(),
                                    [&](const FieldSchema& field) { return field.name == name; });
     if (known) continue;
-    std::string message = "there is no field " + quoted(name) + " to be returned; the collection ";
-    if (schema.fields.empty()) message += "declares none";
-    for (const FieldSchema& field : schema.fields)
-      message += (&field == &schema.fields.front() ? "has '" : ", '") + field.name + "'";
-    return invalid_argument(std::move(message), Subcode::kUnknownField);
+    const std::string declared = listed(schema.fields, &FieldSchema::name);
+    return invalid_argument("there is no field " + quoted(name) +
+                                " to be returned; the collection " +
+                                (declared.empty() ? "declares none" : "has " + declared),
+                            Subcode::kUnknownField);
   }
   return {};
 }

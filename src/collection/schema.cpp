@@ -234,9 +234,7 @@ Result<std::size_t> vector_number(const CollectionSchema& schema, std::string_vi
   for (std::size_t i = 0; i < schema.vectors.size(); ++i) {
     if (schema.vectors[i].name == name) return i;
   }
-  std::string known;
-  for (const VectorSchema& vector : schema.vectors)
-    known += (known.empty() ? "'" : ", '") + vector.name + "'";
+  const std::string known = listed(schema.vectors, &VectorSchema::name);
   const std::string which =
       name.empty() ? "which vector is not said" : "unknown vector '" + std::string(name) + "'";
   return invalid_argument(which + "; the collection has " + (known.empty() ? "no vectors" : known),

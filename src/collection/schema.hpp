@@ -3,6 +3,7 @@
 // Threads: pure functions.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,17 @@ void put_schema(const CollectionSchema& schema, storage::CollectionManifest& man
 Result<CollectionSchema> schema_of(const storage::CollectionManifest& manifest);
 
 FieldTypes field_types(const CollectionSchema& schema);
+
+/// "'a', 'b'" for a message: the member `name` of each entry.
+template <typename Entries, typename Name>
+std::string listed(const Entries& entries, Name name) {
+  std::string all;
+  for (const auto& entry : entries) {
+    all += all.empty() ? "'" : ", '";
+    all += std::invoke(name, entry) + "'";
+  }
+  return all;
+}
 
 /// The place of the vector called `name` in the schema; an empty name means the only one.
 /// kInvalidArgument (kUnknownVector) names those there are.

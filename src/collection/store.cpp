@@ -116,9 +116,7 @@ Result<Collection> Store::collection(std::string_view name) const {
   const std::lock_guard hold(impl_->mutex);
   const auto found = impl_->collections.find(name);
   if (found != impl_->collections.end()) return Collection(found->second);
-  std::string known;
-  for (const auto& [other, held] : impl_->collections)
-    known += (known.empty() ? "'" : ", '") + other + "'";
+  const std::string known = listed(impl_->collections, [](const auto& each) { return each.first; });
   return Error{ErrorCode::kNotFound,
                "there is no collection '" + std::string(name) + "'; " +
                    (known.empty() ? "the store has none" : "there are " + known)};
@@ -215,11 +213,10 @@ Status Store::Impl::close() {
   if (runtime->closed.exchange(true)) return {};
   const std::unique_lock gate(runtime->gate);  // Calls in progress come to their end.
   runtime->indexer->stop();
-  // Refused once writes have stopped: then the mark must not name what was never synced.
-  Status status = runtime->bytes->sync();
-  if (Status closed = runtime->bytes->close(); status) status = std::move(closed);
+  Status status = runtime->bytes->close();
   {
     const std::lock_guard hold(runtime->marking);
+    // Where writes had stopped, the mark must not name what was never synced.
     if (status && runtime->mark) {
       status = runtime->mark->write_clean(runtime->last_sequence, runtime->bytes->file_list());
     }

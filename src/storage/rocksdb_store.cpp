@@ -157,6 +157,7 @@ class RocksStore final : public ByteStore {
 
  private:
   Status check_writable() const;
+  Status check_health() const;
   Status flush() const;
   Status failed_write(const rocksdb::Status& status);
   rocksdb::Status add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const;
@@ -188,6 +189,10 @@ Status RocksStore::check_writable() const {
   if (options_.read_only) {
     return Error{ErrorCode::kReadOnly, "'" + options_.directory + "' was opened read-only"};
   }
+  return check_health();
+}
+
+Status RocksStore::check_health() const {
   if (database_->parts.health->ok()) return {};
   return Error{ErrorCode::kReadOnly,
                "writes stopped after a failure; close the store, see to the cause and open it "
@@ -306,8 +311,8 @@ std::uint64_t RocksStore::bytes_in_memory() const {
 Status RocksStore::close() {
   if (closed_.exchange(true)) return {};
   if (options_.read_only) return {};
-  Status outcome;
-  if (written_ && database_->parts.health->ok()) {
+  Status outcome = check_health();
+  if (outcome && written_) {
     const rocksdb::Status synced = db().SyncWAL();
     if (!synced.ok()) outcome = failed_write(synced);
     if (outcome) outcome = flush();  // So that the next open has no log to replay.

@@ -141,7 +141,8 @@ class ByteStore {
   /// Bytes that RocksDB (or the maps) hold in memory, for statistics.
   virtual std::uint64_t bytes_in_memory() const = 0;
   /// Flushes what is needed for a fast next open and closes. Every later call returns kClosed;
-  /// snapshots and iterators that are still held stay readable.
+  /// snapshots and iterators that are still held stay readable. kReadOnly and the reason when
+  /// writes had stopped: not all that was written is known to be on the disk.
   virtual Status close() = 0;
 };
 
