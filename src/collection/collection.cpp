@@ -157,8 +157,11 @@ Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scrat
   const SearchedVector& searched = view->vectors[plan.vector];
   const SlotSet& slots = plan.wanted(view);
   const Wanted wanted(slots.words(), slots.count());
-  const SearchOptions options{
-      .k = query.k, .recall = query.recall, .effort = query.effort, .wanted = &wanted};
+  const SearchOptions options{.k = query.k,
+                              .recall = query.recall,
+                              .effort = query.effort,
+                              .wanted = &wanted,
+                              .filtered = plan.matches.has_value()};
   auto indexed = plan.exact ? searched.index->nearest_of(vector, options, scratch, &cost)
                             : searched.index->search(vector, options, scratch, &cost);
   if (!indexed || searched.tail.parts().empty()) return indexed;
@@ -387,6 +390,8 @@ Result<CollectionStats> Collection::stats() const {
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
+  if (const Status writable = impl_->runtime->bytes->check_writable(); !writable)
+    stats.reason = writable.error().message;
   return stats;
 }
 

@@ -107,8 +107,8 @@ Status Commit::stage_update(WriteRequest& request) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (!(*current)[i]) {
       return Error{ErrorCode::kNotFound,
-                   "there is no record '" + std::string(records[i].key) + "' to update",
-                   Subcode::kNone, static_cast<std::int64_t>(i)};
+                   "there is no record " + quoted(records[i].key) + " to update", Subcode::kNone,
+                   static_cast<std::int64_t>(i)};
     }
     if (!has_rows(records[i])) continue;
     ++moved;

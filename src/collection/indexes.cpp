@@ -109,8 +109,8 @@ Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
 bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
   const auto* options = std::get_if<IvfPqOptions>(&vector.index);
   if (options == nullptr) return false;
-  const bool mostly_deleted = index.positions() > 2 * index.size() + kTrainedFrom;
-  if (index.ivf_pq() == nullptr) return mostly_deleted || index.size() >= kTrainedFrom;
+  const bool mostly_deleted = index.positions() > 2 * index.size() + options->train_from;
+  if (index.ivf_pq() == nullptr) return mostly_deleted || index.size() >= options->train_from;
   const bool outgrown =
       options->lists == 0 && IvfPqIndex::lists_for(index.size()) >= 2 * index.ivf_pq()->lists();
   return mostly_deleted || outgrown;
@@ -121,8 +121,8 @@ Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
   auto options = with_rows_of(vector, std::get<IvfPqOptions>(vector.index));
   if (options.lists == 0)
     options.lists = static_cast<std::uint32_t>(IvfPqIndex::lists_for(from.size()));
-  auto index =
-      from.size() < kTrainedFrom ? make_index(vector) : AnyIndex::create(vector.dimension, options);
+  auto index = from.size() < options.train_from ? make_index(vector)
+                                                : AnyIndex::create(vector.dimension, options);
   if (!index) return index;
   Status status = index->ivf_pq() == nullptr ? Status{} : train(*index, vector, from, build);
   std::size_t next = 0;

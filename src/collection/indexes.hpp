@@ -1,6 +1,6 @@
 // Which index a named vector has, and when.
 //
-// An IVF-PQ index needs rows to be trained on: until there are enough, its vector is searched
+// An IVF-PQ index needs rows to be trained on: until there are train_from, its vector is searched
 // exactly. It is built anew when there are four times the rows it was trained for (then twice the
 // lists are due), or when most of what it holds is deleted.
 //
@@ -15,9 +15,6 @@
 #include "anear/index/any_index.hpp"
 
 namespace anear {
-
-/// Rows from which an IVF-PQ index is trained: some for each word of a code.
-inline constexpr std::size_t kTrainedFrom = 10'000;
 
 /// The empty index a vector starts with. Fails for options that its index refuses.
 Result<AnyIndex> make_index(const VectorSchema& vector);

@@ -84,7 +84,8 @@ struct ParameterWriter {
     out.parameters = {{"lists", static_cast<double>(options.lists)},
                       {"subspaces", static_cast<double>(options.subspaces)},
                       {"rotate", options.rotate ? 1.0 : 0.0},
-                      {"iterations", static_cast<double>(options.iterations)}};
+                      {"iterations", static_cast<double>(options.iterations)},
+                      {"train_from", static_cast<double>(options.train_from)}};
     put_seed(options.seed, out.parameters);
   }
 };
@@ -130,6 +131,7 @@ Result<IndexOptions> index_of(const storage::ManifestVector& vector) {
     from.read("subspaces", options.subspaces);
     from.read("rotate", options.rotate);
     from.read("iterations", options.iterations);
+    from.read("train_from", options.train_from);
     from.read_seed(options.seed);
     return IndexOptions(options);
   }

@@ -296,7 +296,8 @@ class MemoryStore final : public ByteStore {
     state_->apply(batch);
     return {};
   }
-  Status sync() override { return closed_ ? closed() : Status{}; }
+  Status sync() override { return check_writable(); }
+  Status check_writable() const override { return closed_ ? closed() : Status{}; }
   Result<std::optional<std::string>> get(Family family, std::string_view key,
                                          const ByteSnapshot* snapshot) const override {
     if (closed_) return closed();

@@ -147,6 +147,7 @@ class RocksStore final : public ByteStore {
       const ByteSnapshot* snapshot) const override;
   std::unique_ptr<ByteIterator> iterate(KeyRange range,
                                         const ByteSnapshot* snapshot) const override;
+  Status check_writable() const override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status verify() const override;
   std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
@@ -156,7 +157,6 @@ class RocksStore final : public ByteStore {
   Status close() override;
 
  private:
-  Status check_writable() const;
   Status check_health() const;
   Status flush() const;
   Status failed_write(const rocksdb::Status& status);

@@ -14,6 +14,7 @@
 #include "collection/indexes.hpp"
 #include "support/collection/batches.hpp"
 #include "support/collection/stores.hpp"
+#include "support/temp_directory.hpp"
 
 using namespace anear;
 using anear::test::Batch;
@@ -26,6 +27,7 @@ namespace {
 constexpr std::size_t kDimension = 16;
 constexpr std::size_t kRows = 12'000;
 constexpr std::size_t kAtOnce = 2'000;
+constexpr std::size_t kTrainedFrom = IvfPqOptions{}.train_from;
 
 IvfPqOptions quick(std::uint32_t lists = 100) {
   IvfPqOptions options;
@@ -242,4 +244,48 @@ TEST_CASE("Options that inverted lists refuse are refused with the collection") 
   const auto refused = create(store, options);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kInvalidArgument);
+  IvfPqOptions never;
+  never.train_from = 0;
+  CHECK(create(store, never).error().code == ErrorCode::kInvalidArgument);
 }
+
+TEST_CASE("Inverted lists can be trained from fewer rows, if their options say so") {
+  Store store = memory_store();
+  IvfPqOptions options = quick(20);
+  options.train_from = 500;
+  auto docs = create(store, options);
+  REQUIRE(docs);
+  const auto rows = clustered_rows({2'000, kDimension}, 8);
+  add(*docs, rows, 0, 499);
+  REQUIRE(docs->flush());
+  CHECK(explained(*docs, rows).plan == "flat scan");
+  add(*docs, rows, 499, 1'501);
+  REQUIRE(docs->flush());
+  CHECK(explained(*docs, rows).plan == "inverted lists");
+  CHECK(recall_under(*docs, rows, "", [](std::size_t) { return true; }) >= 0.94);
+}
+
+#if defined(ANEAR_WITH_ROCKSDB)
+TEST_CASE("After flush() the trained lists are on disk and nothing is left to index") {
+  const testing::TempDirectory directory;
+  const std::string path = directory / "store";
+  IvfPqOptions options = quick(20);
+  options.train_from = 1'000;
+  const auto rows = clustered_rows({3'000, kDimension}, 9);
+  {
+    Store store = test::must_open(path);
+    auto docs = create(store, options);
+    REQUIRE(docs);
+    add(*docs, rows, 0, 3'000);
+    REQUIRE(docs->flush());
+    CHECK(docs->stats()->image_sequence == docs->stats()->last_sequence);
+  }
+  // Read-only: nothing is indexed behind the answer.
+  Store reader = test::must_open(path, {.read_only = true});
+  auto docs = reader.collection("docs");
+  REQUIRE(docs);
+  CHECK(docs->stats()->tail_records == 0);
+  CHECK(explained(*docs, rows).plan == "inverted lists");
+  CHECK(std::get<IvfPqOptions>(docs->schema().vectors[0].index).train_from == 1'000);
+}
+#endif

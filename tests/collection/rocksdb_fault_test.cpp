@@ -106,6 +106,7 @@ void expect_stopped(Store& store, Collection& docs, const OnDisk& disk) {
     CHECK(refused.error().code == ErrorCode::kReadOnly);
     CHECK(refused.error().message.find("injected fault") != std::string::npos);
   }
+  CHECK(docs.stats()->reason.find("injected fault") != std::string::npos);
 }
 
 }  // namespace

@@ -235,6 +235,7 @@ TEST_CASE("A read-only store answers, takes no lock and refuses writes") {
   CHECK(docs->flush().error().code == ErrorCode::kReadOnly);
   CHECK(reader.create_collection("x", schema_of_docs()).error().code == ErrorCode::kReadOnly);
   CHECK(reader.drop_collection("docs").error().code == ErrorCode::kReadOnly);
+  CHECK(docs->stats()->reason.find("read-only") != std::string::npos);
 }
 
 TEST_CASE("After close every handle says closed") {

@@ -34,6 +34,14 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+IvfPqOptions quickly_trained() {
+  IvfPqOptions options;
+  options.lists = 16;
+  options.iterations = 2;
+  options.train_from = 150;
+  return options;
+}
+
 /// What batch `number` writes: a function of its number alone, so that the parent knows it too.
 /// Every seventh deletes what it would have written.
 struct Work {
@@ -86,6 +94,7 @@ void bring_up_to(const Work& work, Model& model) {
       Batch batch;
       batch.keys(work.keys)
           .vectors("v", work.rows)
+          .vectors("coded", work.rows)
           .field("batch", std::vector<Value>(kBatch, Value(static_cast<std::int64_t>(number))));
       if (!docs->upsert(batch)) ::_exit(6);
     }
@@ -156,11 +165,14 @@ void expect_exact_searches(const Collection& docs, const Model& model, Random& r
     exact.resize(std::min<std::size_t>(exact.size(), 10));
     Query asked = test::near_to(VectorView(std::span<const float>(query)), 10);
     asked.recall = 1.0F;
-    const auto hits = docs.search(asked);
-    REQUIRE(hits);
-    REQUIRE(hits->hits.size() == exact.size());
-    for (std::size_t j = 0; j < exact.size(); ++j)
-      CHECK(hits->hits[j].distance == Approx(exact[j]).epsilon(1e-4));
+    for (const char* vector : {"v", "coded"}) {
+      asked.legs.front().vector = vector;
+      const auto hits = docs.search(asked);
+      REQUIRE(hits);
+      REQUIRE(hits->hits.size() == exact.size());
+      for (std::size_t j = 0; j < exact.size(); ++j)
+        CHECK(hits->hits[j].distance == Approx(exact[j]).epsilon(1e-4));
+    }
   }
 }
 
@@ -175,7 +187,11 @@ void kill_again_and_again(Durability durability) {
     auto store = Store::open(path);
     REQUIRE(store);
     REQUIRE(store->create_collection(
-        "docs", {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2}},
+        "docs", {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2},
+                             {.name = "coded",
+                              .dimension = kDimension,
+                              .metric = Metric::kL2,
+                              .index = quickly_trained()}},
                  .fields = {{"batch", FieldType::kInt64}}}));
   }
   Model model;

@@ -202,6 +202,20 @@ TEST_CASE("A truncated or flipped index file is refused with a typed error") {
   const testing::TempDirectory directory;
   REQUIRE(index->save(directory / "index"));
   CHECK(FlatIndex::load(directory / "index").has_value() == false);
+  CHECK(HnswIndex::load(directory / ".").error().code == ErrorCode::kIo);
+}
+
+TEST_CASE("A recall that was measured and never reached means an exact search") {
+  Calibration calibration;
+  CHECK(calibration.effort_for(0.99F, 10, 1'000, Reach::kNearest) > 0);
+  calibration.clear(1'000);
+  calibration.add({.which = 0}, {0.999F, 40});
+  calibration.add({.which = 1}, {0.96F, 800});
+  for (const std::size_t k : {std::size_t{11}, std::size_t{50}, std::size_t{100}, std::size_t{400}})
+    CHECK(calibration.effort_for(0.99F, k, 1'000, Reach::kNearest) == 0);
+  CHECK(calibration.effort_for(0.99F, 10, 1'000, Reach::kNearest) == 40);
+  CHECK(calibration.effort_for(0.90F, 50, 1'000, Reach::kNearest) > 40);
+  CHECK(calibration.effort_for(1.0F, 10, 1'000, Reach::kNearest) == 0);
 }
 
 }  // namespace

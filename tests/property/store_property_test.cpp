@@ -28,16 +28,17 @@ using Model = std::map<std::string, ModelRecord>;
 /// One store and what it should hold.
 class Pair {
  public:
-  Pair(bool in_memory, bool inline_index) {
+  Pair(bool in_memory, bool inline_index, const IndexOptions& index) {
     options_.in_memory = in_memory;
     options_.index_inline = inline_index;
     options_.tail_records_max = 64;
     options_.durability = Durability::kBuffered;  // What is asked here does not need the disk.
     open();
     auto docs = store_->create_collection(
-        "docs", {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2}},
-                 .fields = {{"n", FieldType::kInt64}, {"s", FieldType::kString}},
-                 .dynamic = true});
+        "docs",
+        {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2, .index = index}},
+         .fields = {{"n", FieldType::kInt64}, {"s", FieldType::kString}},
+         .dynamic = true});
     RC_ASSERT(docs.has_value());
     docs_.emplace(std::move(*docs));
   }
@@ -234,7 +235,11 @@ class Pair {
 };
 
 void run_random_operations(bool in_memory) {
-  Pair pair(in_memory, *rc::gen::arbitrary<bool>());
+  IvfPqOptions lists;
+  lists.iterations = 2;
+  lists.train_from = 12;  // Reached by most runs, which then train again and again.
+  const auto index = *rc::gen::elementOf(std::vector<IndexOptions>{HnswOptions{}, lists});
+  Pair pair(in_memory, *rc::gen::arbitrary<bool>(), index);
   const auto steps = *rc::gen::inRange(1, 40);
   for (int step = 0; step < steps; ++step) {
     switch (*rc::gen::weightedElement<int>({{6, 0}, {3, 1}, {2, 2}, {1, 3}, {1, 4}, {1, 5}})) {

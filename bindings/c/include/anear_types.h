@@ -253,8 +253,9 @@ typedef struct anear_index_options {
   uint32_t lists;           /* IVF-PQ. 0: from the number of training rows. */
   uint32_t subspaces;       /* IVF-PQ: bytes of a code. 0: from the dimension. */
   uint32_t iterations;      /* IVF-PQ: rounds of training. 0: 10. */
-  uint32_t reserved;
-  uint64_t seed; /* 0: a fixed one. */
+  uint32_t train_from;      /* IVF-PQ in a collection: trained from so many rows
+                               on, searched exactly before. 0: 10000. */
+  uint64_t seed;            /* 0: a fixed one. */
 } anear_index_options;
 #define ANEAR_INDEX_OPTIONS_INIT \
   {sizeof(anear_index_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}

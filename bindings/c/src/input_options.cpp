@@ -59,6 +59,7 @@ IvfPqOptions ivf_pq_of(const anear_index_options& given) {
   ivf.subspaces = given.subspaces;
   ivf.rotate = (given.flags & ANEAR_INDEX_NO_ROTATION) == 0;
   set_number(given.iterations, ivf.iterations);
+  set_number(given.train_from, ivf.train_from);
   set_number(given.seed, ivf.seed);
   return ivf;
 }
@@ -70,7 +71,6 @@ Result<VectorSchema> vector_schema_of(const anear_index_options* options) {
   const auto given = read_sized(options, "anear_index_options");
   if (!given) return given.error();
   Status status = check_flags(given->flags, ANEAR_INDEX_NO_ROTATION, "flags of an index");
-  if (status) status = check_flags(given->reserved, 0, "reserved bits of an index");
   VectorSchema schema;
   if (status) status = set_metric(given->metric, schema.metric);
   if (status) status = set_scalar(given->rows, "kind of rows", schema.kind);

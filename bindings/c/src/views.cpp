@@ -94,6 +94,7 @@ SchemaView::SchemaView(const CollectionSchema& schema) {
       index.lists = ivf->lists;
       index.subspaces = ivf->subspaces;
       index.iterations = ivf->iterations;
+      index.train_from = ivf->train_from;
       index.seed = ivf->seed;
     }
     vectors_.push_back({vector.name.c_str(), &index});

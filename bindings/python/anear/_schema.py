@@ -60,9 +60,9 @@ class Hnsw:
 
 @dataclass(frozen=True)
 class IvfPq:
-    """Inverted lists of product codes, re-ranked on the rows: little memory, trained once enough records are there.
+    """Inverted lists of product codes, re-ranked on the rows: little memory, trained by the store.
 
-    `lists`, `subspaces`: 0 chooses by the data.
+    `lists`, `subspaces`: 0 chooses by the data. `train_from`: with fewer records every search is exact.
 
         anear.Vector(384, index=anear.IvfPq())
     """
@@ -71,6 +71,7 @@ class IvfPq:
     subspaces: int = 0
     rotate: bool = True
     iterations: int = 10
+    train_from: int = 10_000
     seed: int = _SEED
 
 

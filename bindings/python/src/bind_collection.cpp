@@ -329,7 +329,8 @@ struct IndexDescriber {
   py::dict operator()(const IvfPqOptions& options) const {
     return py::dict("kind"_a = "ivf_pq", "lists"_a = options.lists,
                     "subspaces"_a = options.subspaces, "rotate"_a = options.rotate,
-                    "iterations"_a = options.iterations, "seed"_a = options.seed);
+                    "iterations"_a = options.iterations, "train_from"_a = options.train_from,
+                    "seed"_a = options.seed);
   }
 
   static const char* name_of(ScalarKind kind) {

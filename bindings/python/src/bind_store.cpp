@@ -29,6 +29,7 @@ IndexOptions as_index(const py::dict& given) {
   options.subspaces = given["subspaces"].cast<std::uint32_t>();
   options.rotate = given["rotate"].cast<bool>();
   options.iterations = given["iterations"].cast<std::uint32_t>();
+  options.train_from = given["train_from"].cast<std::uint32_t>();
   options.seed = given["seed"].cast<std::uint64_t>();
   return options;
 }

@@ -120,8 +120,8 @@ class Calibration {
     const double low = effort_at(curves, 0, recall);
     const double high = effort_at(curves, 1, recall);
     if (k <= kMeasured[0]) return static_cast<std::size_t>(low);
-    if (high == 0 || low == 0)
-      return static_cast<std::size_t>(std::max(low, high)) * (k + kMeasured[1] - 1) / kMeasured[1];
+    // Measured, and not reached.
+    if (high == 0 || low == 0) return 0;
     if (k >= kMeasured[1])
       return static_cast<std::size_t>(high * static_cast<double>(k) /
                                       static_cast<double>(kMeasured[1]));

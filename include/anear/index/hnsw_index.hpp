@@ -73,9 +73,7 @@ class HnswIndex {
   bool needs_calibration() const;
   /// ef for a recall target at k: calibrated, or a careful default. 0: no walk reached the target,
   /// an exact scan is due.
-  std::size_t effort_for(float recall, std::size_t k) const {
-    return effort_for(recall, k, Reach::kNearest);
-  }
+  std::size_t effort_for(float recall, std::size_t k) const { return efforts_for(recall, k).near; }
 
   /// Reachability of every live position from the entry point, for tests and verify: how many are
   /// not. Walks the whole graph.
@@ -102,6 +100,11 @@ class HnswIndex {
     std::uint32_t level = 0;
     Calibration::Stored calibration;
   };
+  /// ef where the nearest rows may be returned, and beyond them.
+  struct Efforts {
+    std::size_t near = 0;
+    std::size_t beyond = 0;
+  };
   /// How a beam search ends and what it may return.
   struct Walk {
     std::size_t ef = 0;
@@ -122,7 +125,7 @@ class HnswIndex {
         graph_(options.links_max, options.seed),
         state_(std::make_unique<State>()) {}
 
-  std::size_t effort_for(float recall, std::size_t k, Reach reach) const;
+  Efforts efforts_for(float recall, std::size_t k) const;
   /// Adds a curve for each k. `visible`: what is found beyond own.nearest; null: the nearest, too.
   void measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
                const BuildOptions& build, Calibration& measured) const;
@@ -180,20 +183,18 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
                                                        Scratch& scratch, SearchCost* cost) const {
   if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
     return std::move(status).error();
-  const std::size_t effort =
-      options.effort != 0 ? options.effort : effort_for(options.recall, options.k);
+  const Efforts efforts = options.effort != 0 ? Efforts{options.effort, options.effort}
+                                              : efforts_for(options.recall, options.k);
   const std::size_t reachable =
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
-  if (effort == 0 || options.k >= reachable)
+  if (efforts.near == 0 || options.k >= reachable)
     return table_.nearest_of(query, options, scratch, cost);
 
-  // Where few are wanted nearby, comparing all of them becomes the cheaper way.
-  const std::size_t beyond =
-      options.effort != 0 ? options.effort : effort_for(options.recall, options.k, Reach::kBeyond);
   // Codes tell little apart of what lies beyond: not fewer than an exact scan re-ranks.
-  const std::size_t ef_beyond = std::max(beyond, VectorTable::rerank_depth(options.k));
-  const Walk walk{.ef = std::max(effort, options.k),
-                  .ef_beyond = beyond != 0 ? ef_beyond : reachable,
+  const std::size_t ef_beyond = std::max(efforts.beyond, VectorTable::rerank_depth(options.k));
+  // Where few are wanted nearby, comparing all of them becomes the cheaper way.
+  const Walk walk{.ef = std::max(efforts.near, options.k),
+                  .ef_beyond = efforts.beyond != 0 ? ef_beyond : reachable,
                   .share = static_cast<double>(reachable) / static_cast<double>(positions()),
                   .wanted = options.wanted,
                   .distances_max = reachable + kDistancesBeforeGivingUp};
@@ -501,16 +502,20 @@ inline bool HnswIndex::needs_calibration() const {
   return size() > 1 && (!state_->calibration.is_measured() || state_->calibration.is_stale(size()));
 }
 
-inline std::size_t HnswIndex::effort_for(float recall, std::size_t k, Reach reach) const {
+inline HnswIndex::Efforts HnswIndex::efforts_for(float recall, std::size_t k) const {
   const std::lock_guard<std::mutex> lock(state_->calibrating);
-  return state_->calibration.effort_for(recall, k, size(), reach);
+  const auto effort = [&](Reach reach) {
+    return state_->calibration.effort_for(recall, k, size(), reach);
+  };
+  return {effort(Reach::kNearest), effort(Reach::kBeyond)};
 }
 
 inline Status HnswIndex::calibrate(const BuildOptions& build) {
   const std::size_t live = size();
   if (live < 2) return {};
   const std::size_t excluded = Calibration::excluded_for(live);
-  std::vector<OwnQuery> queries = draw_own_queries(table_, options_.seed, build, excluded);
+  std::vector<OwnQuery> queries = draw_own_queries(
+      table_, options_.seed, build, {.neighbors = Calibration::kMeasured.back() + excluded});
   Calibration measured;
   measured.clear(live);
   measure(queries, nullptr, build, measured);

@@ -8,6 +8,7 @@
 // written beside its name and renamed. Threads: plain functions.
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -159,10 +160,11 @@ inline Result<Loaded> read_file(const std::string& path) {
   if (Status status = check_path(path); !status) return std::move(status).error();
   const File file(std::fopen(path.c_str(), "rb"));
   if (!file) return io_error(path, "cannot be opened");
-  if (std::fseek(file.get(), 0, SEEK_END) != 0) return io_error(path, "cannot be read");
-  const long size = std::ftell(file.get());
-  if (size < 0 || std::fseek(file.get(), 0, SEEK_SET) != 0) return io_error(path, "cannot be read");
-  const auto length = static_cast<std::size_t>(size);
+  struct ::stat facts;
+  if (::fstat(::fileno(file.get()), &facts) != 0) return io_error(path, "cannot be read");
+  if (!S_ISREG(facts.st_mode))
+    return Error{ErrorCode::kIo, "index file '" + path + "' is not a regular file"};
+  const auto length = static_cast<std::size_t>(facts.st_size);
   auto* memory = static_cast<std::byte*>(::operator new(length + 1, std::align_val_t{64}));
   const std::shared_ptr<void> owner(
       memory, [](void* bytes) { ::operator delete(bytes, std::align_val_t{64}); });

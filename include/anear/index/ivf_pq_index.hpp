@@ -43,7 +43,7 @@ class IvfPqIndex {
   static constexpr std::uint32_t kListsMax = 1U << 20;
 
   /// kInvalidArgument: dimension, kinds, more than kListsMax lists, more subspaces than dimensions,
-  /// iterations outside of 1..1,000.
+  /// iterations outside of 1..1,000, train_from of 0.
   static Result<IvfPqIndex> create(std::size_t dimension, const IvfPqOptions& options);
 
   /// Learns from `sample`, of which up to 64 rows a list are used. Once, before the first insert():
@@ -94,8 +94,8 @@ class IvfPqIndex {
   std::size_t row_bytes() const noexcept { return table_.row_bytes(); }
   const VectorTable& table() const noexcept { return table_; }
 
-  /// Measures where a search for a recall target may stop, on up to 128 own rows against exact
-  /// answers. Costs about 128 exact scans and twice as many scans of all codes.
+  /// Measures where a search for a recall target may stop, on up to 256 own rows against exact
+  /// answers. Costs as many exact scans and scans of all codes.
   Status calibrate(const BuildOptions& build = {});
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const { return size() > 1 && tuning().is_stale(size()); }
@@ -115,6 +115,8 @@ class IvfPqIndex {
   static constexpr std::size_t kLooks = 5;
   /// Rows that are fetched before they are compared.
   static constexpr std::size_t kAhead = 4;
+  /// Own rows that a calibration asks for.
+  static constexpr std::size_t kQueries = 256;
 
   /// What train() makes. Never replaced once published.
   struct Trained {
@@ -139,7 +141,7 @@ class IvfPqIndex {
   struct Probing {
     std::size_t k = 0;
     ListLimit lists{};
-    float slack = 0;  ///< How many errors of its list a code may be off.
+    CodeGaps gaps{};
     const Wanted* wanted = nullptr;
     Position hidden = kNoPosition;  ///< Left out: its own row is the query of a calibration.
   };
@@ -177,8 +179,9 @@ class IvfPqIndex {
                                SearchCost* cost) const;
   static std::size_t rank_further(std::vector<Neighbor>& lists, std::size_t sorted);
   Met scan_list(std::uint32_t list, const Probing& probing, Scratch& scratch) const;
-  IvfTuning::Quantiles measure(const std::vector<OwnQuery>& queries, std::size_t k,
-                               const BuildOptions& build) const;
+  std::vector<std::vector<IvfPair>> measure(const OwnQuery& own,
+                                            std::span<const std::uint32_t> list_of,
+                                            Scratch& scratch) const;
   std::vector<std::uint32_t> lists_of_positions() const;
   Result<ResidualCodes> attach_codes(const SectionSet& set) const;
   static Result<std::vector<float>> read_floats(const SectionSet& set, const char* name,
@@ -207,6 +210,7 @@ inline Result<IvfPqIndex> IvfPqIndex::create(std::size_t dimension, const IvfPqO
     return invalid_argument("iterations is " + std::to_string(options.iterations) +
                             "; it must be between 1 and 1000");
   }
+  if (options.train_from < 1) return invalid_argument("train_from is 0; it must be at least 1");
   if (options.rows > ScalarKind::kF16 || options.metric > Metric::kCosine)
     return invalid_argument("rows are f32 or f16");
   return IvfPqIndex(dimension, options);
@@ -222,15 +226,15 @@ inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
   const bool asked = options.effort != 0;
   const std::size_t reachable =
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
-  // Wanted slots without a row here may make up in number for rows that are not wanted: only where
-  // the counts are equal nothing is filtered.
-  const bool filtered = options.wanted != nullptr && options.wanted->count() != size();
-  const double share = std::min(static_cast<double>(reachable) / static_cast<double>(size()),
-                                filtered ? 0.999 : 1.0);
+  // Wanted slots without a row here may make up in number for rows that are not wanted.
+  const bool filtered = options.wanted != nullptr && options.filtered;
+  const double share =
+      filtered ? std::min(static_cast<double>(reachable) / static_cast<double>(size()), 0.999)
+               : 1.0;
   const Probing probing{.k = options.k,
                         .lists = asked ? ListLimit{options.effort}
                                        : facts.lists_for(options.recall, options.k, lists(), share),
-                        .slack = facts.slack_for(options.recall, options.k, dimension()),
+                        .gaps = facts.gaps_for(options.recall, options.k, dimension()),
                         .wanted = options.wanted};
   const bool few = options.k >= reachable || (!asked && reachable <= setup_cost());
   if (few || probing.lists.probes == 0 || !probe(query, probing, scratch, cost)) {
@@ -309,10 +313,9 @@ inline IvfPqIndex::Met IvfPqIndex::scan_list(std::uint32_t list, const Probing& 
   const CodedQuery& query = scratch.coded_query;
   const float base = learned.codes.list_distance(query, list);
   const std::size_t code_bytes = learned.codes.code_bytes();
-  const float slack = probing.slack * learned.lists.error(list);
-  // The k-th code may be nearer than the k-th row, and that of a near row farther than the row.
+  const float error = learned.lists.error(list);
   const auto bound_of_now = [&] {
-    return learned.codes.from_length(query, scratch.found.threshold() + 2.0F * slack);
+    return learned.codes.from_length(query, scratch.found.threshold() + probing.gaps.code * error);
   };
   float bound = bound_of_now();
   Met met;
@@ -328,7 +331,7 @@ inline IvfPqIndex::Met IvfPqIndex::scan_list(std::uint32_t list, const Probing& 
       if (!(distance <= bound) || position == probing.hidden || table_.slot(position) == kNoSlot)
         continue;
       const float length = learned.codes.length(query, distance);
-      scratch.pool.push_back({length - slack, position});
+      scratch.pool.push_back({length - probing.gaps.row * error, position});
       if (!(length < scratch.found.threshold())) continue;
       scratch.found.push({length, position});
       bound = bound_of_now();
@@ -423,55 +426,69 @@ inline Status IvfPqIndex::insert(MatrixView rows, std::span<const Slot> slots,
 inline Status IvfPqIndex::calibrate(const BuildOptions& build) {
   const std::size_t live = size();
   if (live < 2) return {};
-  const std::vector<OwnQuery> queries = draw_own_queries(table_, options_.seed, build);
+  const std::vector<OwnQuery> queries =
+      draw_own_queries(table_, options_.seed, build,
+                       {.queries = kQueries, .neighbors = IvfTuning::kMeasured.back()});
+  const std::vector<std::uint32_t> list_of = lists_of_positions();
+  std::vector<std::vector<IvfPair>> pairs(IvfTuning::kMeasured.size());
+  std::mutex adding;
+  std::vector<Scratch> scratches(thread_count(build.threads));
+  parallel_for(queries.size(), build.threads, 4,
+               [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                 for (std::size_t q = begin; q < end; ++q) {
+                   const auto more = measure(queries[q], list_of, scratches[thread]);
+                   const std::lock_guard<std::mutex> lock(adding);
+                   for (std::size_t i = 0; i < more.size(); ++i)
+                     pairs[i].insert(pairs[i].end(), more[i].begin(), more[i].end());
+                 }
+                 return true;
+               });
   IvfTuning fresh{.rows = live};
-  for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which)
-    fresh.measured[which] = measure(queries, Calibration::kMeasured[which], build);
+  for (std::size_t i = 0; i < pairs.size(); ++i) fresh.measured[i] = IvfTuning::Quantiles(pairs[i]);
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   state_->tuning = fresh;
   return {};
 }
 
-inline IvfTuning::Quantiles IvfPqIndex::measure(const std::vector<OwnQuery>& queries, std::size_t k,
-                                                const BuildOptions& build) const {
+/// What one row as a query shows, for each k that is measured.
+inline std::vector<std::vector<IvfPair>> IvfPqIndex::measure(const OwnQuery& own,
+                                                             std::span<const std::uint32_t> list_of,
+                                                             Scratch& scratch) const {
   constexpr std::size_t kCodesMax = 8'192;  // A true neighbour is rarely farther down.
   const ResidualCodes& learned = trained()->codes;
-  const std::vector<std::uint32_t> list_of = lists_of_positions();
-  std::mutex adding;
-  std::vector<float> behind_first, behind_code, slacks;
-  std::vector<Scratch> scratches(thread_count(build.threads));
-  const auto measure_one = [&](const OwnQuery& own, Scratch& scratch) {
-    const std::size_t wanted = std::min(k, own.truth.size());
-    const VectorView row = table_.rows().view(own.position);
-    probe(row, {.k = kCodesMax, .lists = {lists()}, .hidden = own.position}, scratch, nullptr);
-    const std::vector<Neighbor>& codes = scratch.found.sorted();
-    if (wanted == 0 || codes.size() < wanted) return;
-    const float nearest_list = scratch.candidates.front().distance;
-    learned.rank_lists(scratch.coded_query, scratch.candidates);
-    table_.rows().prepare(row, scratch.row_query);
-    const float kth_code = learned.from_length(scratch.coded_query, codes[wanted - 1].distance);
+  const VectorView row = table_.rows().view(own.position);
+  probe(row, {.k = kCodesMax, .lists = {lists()}, .hidden = own.position}, scratch, nullptr);
+  const std::vector<Neighbor>& codes = scratch.found.sorted();
+  const float nearest_list = scratch.candidates.front().distance;
+  learned.rank_lists(scratch.coded_query, scratch.candidates);
+  table_.rows().prepare(row, scratch.row_query);
+  std::vector<float> distances;
+  for (const Neighbor& code : codes)
+    distances.push_back(table_.rows().distance(scratch.row_query, code.reference));
+
+  std::vector<std::vector<IvfPair>> pairs(IvfTuning::kMeasured.size());
+  for (std::size_t which = 0; which < pairs.size(); ++which) {
+    const std::size_t wanted = std::min(IvfTuning::kMeasured[which], own.truth.size());
+    if (wanted == 0 || codes.size() < wanted) continue;
+    const float kth_code = codes[wanted - 1].distance;
     const float kth_row =
         learned.length(scratch.coded_query, learned.of_rows(own.truth[wanted - 1]));
-    const std::lock_guard<std::mutex> lock(adding);
-    for (const Neighbor& code : codes) {
-      if (code.reference >= list_of.size()) continue;  // Inserted meanwhile.
-      const float distance = table_.rows().distance(scratch.row_query, code.reference);
-      if (!is_true_neighbor(own, wanted, distance)) continue;
-      const float list = scratch.candidates[list_of[code.reference]].distance;
-      behind_first.push_back(list - nearest_list);
-      behind_code.push_back(list - kth_code * scratch.coded_query.unit);
-      const float error = trained()->lists.error(list_of[code.reference]);
-      slacks.push_back(error > 0 ? (code.distance - kth_row) / error : 0.0F);
+    const float kth_unit =
+        learned.from_length(scratch.coded_query, kth_code) * scratch.coded_query.unit;
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      if (codes[i].reference >= list_of.size()) continue;  // Inserted meanwhile.
+      if (!is_true_neighbor(own, wanted, distances[i])) continue;
+      const std::uint32_t list = list_of[codes[i].reference];
+      const float distance = scratch.candidates[list].distance;
+      const float error = trained()->lists.error(list);
+      const float part = error > 0 ? 1.0F / error : 0.0F;
+      pairs[which].push_back({.behind_first = distance - nearest_list,
+                              .behind_code = distance - kth_unit,
+                              .code_gap = (codes[i].distance - kth_code) * part,
+                              .row_gap = (codes[i].distance - kth_row) * part});
     }
-  };
-  parallel_for(queries.size(), build.threads, 4,
-               [&](std::size_t begin, std::size_t end, std::size_t thread) {
-                 for (std::size_t q = begin; q < end; ++q)
-                   measure_one(queries[q], scratches[thread]);
-                 return true;
-               });
-  return {TailQuantiles(std::move(behind_first)), TailQuantiles(std::move(behind_code)),
-          TailQuantiles(std::move(slacks))};
+  }
+  return pairs;
 }
 
 inline std::vector<std::uint32_t> IvfPqIndex::lists_of_positions() const {

@@ -1,17 +1,20 @@
 // What an IVF-PQ index measured of itself, from which a search knows where to stop.
 //
 // For queries drawn from its rows the index knows the true neighbours, their lists and their codes.
-// Three distances are kept as quantiles over all pairs of query and true neighbour:
+// Four distances are kept as quantiles over all pairs of query and true neighbour:
 //
 //   behind_first   its list behind the nearest list
 //   behind_code    its list behind the k-th nearest code
-//   slack          its code behind the k-th nearest row, in errors of its list
+//   code_gap       its code behind the k-th nearest code, in errors of its list
+//   row_gap        its code behind the k-th nearest row, in errors of its list
 //
 // so that a target of 0.95 reads lists up to the quantile 0.95. Without a filter the nearest list
 // is the anchor: a query that lies apart from all rows has many lists at nearly one distance, and
 // reads more of them, where a fixed number of lists would miss the target. With a filter the k-th
 // nearest wanted code is the anchor, because wanted rows may lie anywhere, and how far a row can be
 // from the centroid of its list does not depend on the filter (docs/adr/0006-plain-ivf-pq.md).
+// Gaps are larger, in turn, where many rows lie at one distance, as seen from such a query: there a
+// code is behind by as much as its error has in the direction of the query.
 //
 // Threads: a value; an index replaces its own under a lock.
 #pragma once
@@ -24,8 +27,6 @@
 #include <limits>
 #include <vector>
 
-#include "anear/index/calibration.hpp"
-
 namespace anear {
 
 /// Where to stop in the ranked lists. No probes: compare every wanted row instead.
@@ -33,6 +34,13 @@ struct ListLimit {
   std::size_t probes = 0;
   float behind_first = std::numeric_limits<float>::infinity();
   float behind_code = std::numeric_limits<float>::infinity();
+};
+
+/// How far a code may be behind, in errors of its list (InvertedLists::error): behind the k-th
+/// nearest code to be collected, behind the k-th nearest row to be compared by its row.
+struct CodeGaps {
+  float code = 0;
+  float row = 0;
 };
 
 /// Quantiles at 1/2, 3/4, 7/8, … : each step halves what is missing to 1.
@@ -68,18 +76,46 @@ class TailQuantiles {
   std::array<float, kSteps> steps_{};
 };
 
+/// What one pair of a query and a true neighbour shows: see above.
+struct IvfPair {
+  float behind_first = 0;
+  float behind_code = 0;
+  float code_gap = 0;
+  float row_gap = 0;
+};
+
 /// As it stands in an image, too.
 struct IvfTuning {
+  /// The values of k that are measured; others take the next greater one, since what more
+  /// neighbours need may rise at once, as where k passes the size of a cluster. Beyond them all
+  /// rows are compared.
+  static constexpr std::array<std::size_t, 7> kMeasured = {10, 20, 50, 100, 200, 500, 1'000};
+
   /// Of the searches for one k.
   struct Quantiles {
+    Quantiles() = default;
+    explicit Quantiles(const std::vector<IvfPair>& pairs)
+        : behind_first(column(pairs, &IvfPair::behind_first)),
+          behind_code(column(pairs, &IvfPair::behind_code)),
+          code_gap(column(pairs, &IvfPair::code_gap)),
+          row_gap(column(pairs, &IvfPair::row_gap)) {}
+
     TailQuantiles behind_first;
     TailQuantiles behind_code;
-    TailQuantiles slack;
+    TailQuantiles code_gap;
+    TailQuantiles row_gap;
+
+   private:
+    static std::vector<float> column(const std::vector<IvfPair>& pairs, float IvfPair::* which) {
+      std::vector<float> values;
+      values.reserve(pairs.size());
+      for (const IvfPair& pair : pairs) values.push_back(pair.*which);
+      return values;
+    }
   };
 
-  std::uint64_t rows = 0;               ///< Live rows when it was measured; 0: never.
-  std::array<Quantiles, 2> measured{};  ///< For k = Calibration::kMeasured[i].
-  std::array<std::uint32_t, 2> reserved{};
+  std::uint64_t rows = 0;  ///< Live rows when it was measured; 0: never.
+  std::array<Quantiles, kMeasured.size()> measured{};  ///< For k = kMeasured[i].
 
   /// Whether the index changed by a fifth since the measurement, or was never measured.
   bool is_stale(std::size_t live) const noexcept {
@@ -89,7 +125,7 @@ struct IvfTuning {
 
   /// `share`: of the rows that are wanted; 1 without a filter.
   ListLimit lists_for(float recall, std::size_t k, std::size_t lists, double share) const noexcept {
-    if (recall > kRecallMax) return {};
+    if (recall > kRecallMax || k > kMeasured.back()) return {};
     if (rows == 0) {
       // Not measured yet: what is read grows with the target and with what the filter removes.
       const double part = std::min(0.005 / (1.0 - static_cast<double>(recall)), 1.0);
@@ -98,18 +134,18 @@ struct IvfTuning {
     }
     // A sample of 128 queries knows the mean to a quarter of what is missing to 1.
     const float target = recall + 0.25F * (1.0F - recall);
-    if (share < 1.0 || k > Calibration::kMeasured.back()) {
-      return {.probes = lists, .behind_code = between(&Quantiles::behind_code, target, k)};
-    }
-    return {.probes = lists, .behind_first = between(&Quantiles::behind_first, target, k)};
+    if (share < 1.0)
+      return {.probes = lists, .behind_code = measured_for(k).behind_code.at(target)};
+    return {.probes = lists, .behind_first = measured_for(k).behind_first.at(target)};
   }
 
-  /// How many errors of its list a code may be off (InvertedLists::error).
-  float slack_for(float recall, std::size_t k, std::size_t dimension) const noexcept {
+  CodeGaps gaps_for(float recall, std::size_t k, std::size_t dimension) const noexcept {
     // An error points anywhere, so that its part along one direction has a deviation of 1/√d.
-    if (rows == 0) return std::min(1.0F, 6.0F / std::sqrt(static_cast<float>(dimension)));
-    return std::max(0.0F, between(&Quantiles::slack,
-                                  std::max(kCodeRecall, recall + 0.9F * (1.0F - recall)), k));
+    const float most = std::min(0.5F, 3.0F / std::sqrt(static_cast<float>(dimension)));
+    if (rows == 0) return {.code = 4.0F * most, .row = 2.0F * most};
+    const float target = std::max(kCodeRecall, recall + 0.9F * (1.0F - recall));
+    return {.code = std::max(2.0F * most, measured_for(k).code_gap.at(target)),
+            .row = std::max(most, measured_for(k).row_gap.at(target))};
   }
 
   /// Takes any bytes: what does not make sense counts as never measured.
@@ -117,7 +153,7 @@ struct IvfTuning {
     *this = IvfTuning{};
     for (const Quantiles& some : stored.measured) {
       if (!some.behind_first.is_finite() || !some.behind_code.is_finite() ||
-          !some.slack.is_finite()) {
+          !some.code_gap.is_finite() || !some.row_gap.is_finite()) {
         return;
       }
     }
@@ -127,16 +163,12 @@ struct IvfTuning {
  private:
   /// A sample of 128 queries says nothing of what is beyond.
   static constexpr float kRecallMax = 0.999F;
-  /// What the codes may lose of the neighbours in the lists that are read.
+  /// What each gap may lose of the neighbours in the lists that are read.
   static constexpr float kCodeRecall = 0.998F;
 
-  float between(TailQuantiles Quantiles::* which, float target, std::size_t k) const noexcept {
-    constexpr auto kLeast = static_cast<double>(Calibration::kMeasured[0]);
-    constexpr auto kMost = static_cast<double>(Calibration::kMeasured[1]);
-    const double count = std::clamp(static_cast<double>(k), kLeast, kMost);
-    const auto way = static_cast<float>(std::log(count / kLeast) / std::log(kMost / kLeast));
-    const float low = (measured[0].*which).at(target);
-    return low + way * ((measured[1].*which).at(target) - low);
+  const Quantiles& measured_for(std::size_t k) const noexcept {
+    const auto* next = std::lower_bound(kMeasured.begin(), kMeasured.end() - 1, k);
+    return measured[static_cast<std::size_t>(next - kMeasured.begin())];
   }
 };
 

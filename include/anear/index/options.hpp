@@ -46,7 +46,10 @@ struct IvfPqOptions {
   std::uint32_t lists = 0;             ///< Number of lists; 0: 4·√(training rows), at least 1.
   std::uint32_t subspaces = 0;  ///< Bytes of a code; 0: one for every 8 dimensions, at least 1.
   bool rotate = true;           ///< Learn a rotation (PCA with balanced eigenvalues) before coding.
-  std::uint32_t iterations = 10;      ///< k-means rounds.
+  std::uint32_t iterations = 10;  ///< k-means rounds.
+  /// A collection trains from so many rows on and is searched exactly until then. 1 or more;
+  /// IvfPqIndex itself does not use it.
+  std::uint32_t train_from = 10'000;
   std::uint64_t seed = 0x616e656172;  ///< Starting centroids and samples are drawn from it.
 };
 
@@ -67,6 +70,9 @@ struct SearchOptions {
   /// Only slots in this set are returned (nullptr: all that were not erased). Borrowed for the
   /// call.
   const Wanted* wanted = nullptr;
+  /// False: `wanted` is every live slot, some of which may have no row in this index. It decides
+  /// how far a search looks, not what it returns.
+  bool filtered = true;
 };
 
 /// What one search cost; added to, so that a caller may sum over searches.

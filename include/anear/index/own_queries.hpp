@@ -25,19 +25,25 @@ struct OwnQuery {
       nearest;  ///< Slots that `truth` begins with, or that lie nearer than all of it.
 };
 
-/// Up to 128 live rows with the distances of as many neighbours as Calibration measures, and of
-/// `more` behind these. Costs that many exact scans.
+/// How much draw_own_queries() draws, at most.
+struct OwnQueriesSize {
+  std::size_t queries = 128;
+  std::size_t neighbors = Calibration::kMeasured.back();  ///< Of each.
+};
+
+/// Live rows with the distances of their nearest. Costs an exact scan each.
 inline std::vector<OwnQuery> draw_own_queries(const VectorTable& table, std::uint64_t seed,
-                                              const BuildOptions& build, std::size_t more = 0) {
+                                              const BuildOptions& build,
+                                              const OwnQueriesSize& size = {}) {
   const std::size_t total = table.size();
   Random random(seed ^ total);
   std::vector<OwnQuery> queries;
-  for (std::size_t tries = 0; tries < 1024 && queries.size() < 128; ++tries) {
+  for (std::size_t tries = 0; tries < 8 * size.queries && queries.size() < size.queries; ++tries) {
     const auto position = static_cast<Position>(random.below(total));
     if (table.slot(position) != kNoSlot) queries.push_back({position, {}, {}});
   }
   std::vector<Scratch> scratches(thread_count(build.threads));
-  const SearchOptions exact{.k = Calibration::kMeasured.back() + more + 1, .recall = 1.0F};
+  const SearchOptions exact{.k = size.neighbors + 1, .recall = 1.0F};
   parallel_for(
       queries.size(), build.threads, 4,
       [&](std::size_t begin, std::size_t end, std::size_t thread) {

@@ -143,6 +143,9 @@ class VectorTable {
     return *reinterpret_cast<Position*>(const_cast<std::byte*>(positions_.row(slot)));
   }
   void scan_block(const ScalarCodes& codes, const PreparedQuery& query, Scratch& scratch) const;
+  /// Leaves the nearest by `compared` in scratch.found.
+  void scan_wanted(const ScalarCodes& compared, const Wanted* wanted, Scratch& scratch,
+                   SearchCost* cost) const;
 
   ScalarCodes rows_;
   std::optional<ScalarCodes> codes_;
@@ -251,8 +254,19 @@ inline std::vector<Neighbor> VectorTable::nearest_of(VectorView query, const Sea
                                                      Scratch& scratch, SearchCost* cost) const {
   const bool exact = options.recall >= 1.0F || !codes_;
   const ScalarCodes& compared = exact ? rows_ : *codes_;
-  compared.prepare(query, scratch.code_query);
-  scratch.found.reset(exact ? options.k : rerank_depth(options.k));
+  for (;;) {
+    compared.prepare(query, scratch.code_query);
+    scratch.found.reset(exact ? options.k : rerank_depth(options.k));
+    scan_wanted(compared, options.wanted, scratch, cost);
+    const std::size_t found = scratch.found.size();
+    auto nearest = rerank(query, options.k, scratch.found.sorted(), scratch, cost);
+    // Rows that were deleted since they were found may leave too few, where others are left.
+    if (nearest.size() == options.k || scratch.found.size() == found) return nearest;
+  }
+}
+
+inline void VectorTable::scan_wanted(const ScalarCodes& compared, const Wanted* wanted,
+                                     Scratch& scratch, SearchCost* cost) const {
   scratch.positions.clear();
   std::size_t scanned = 0;
   const auto add = [&](Position position) {
@@ -261,19 +275,18 @@ inline std::vector<Neighbor> VectorTable::nearest_of(VectorView query, const Sea
     if (scratch.positions.size() == kScanBlock) scan_block(compared, scratch.code_query, scratch);
   };
   const auto total = static_cast<Position>(size());
-  if (options.wanted != nullptr && options.wanted->count() < total / 4) {
-    options.wanted->for_each([&](Slot slot) {
+  if (wanted != nullptr && wanted->count() < total / 4) {
+    wanted->for_each([&](Slot slot) {
       const Position at = position(slot);
       if (at < total) add(at);
     });
   } else {
     for (Position at = 0; at < total; ++at) {
-      if (is_wanted(at, options.wanted)) add(at);
+      if (is_wanted(at, wanted)) add(at);
     }
   }
   scan_block(compared, scratch.code_query, scratch);
   if (cost != nullptr) cost->distances += scanned;
-  return rerank(query, options.k, scratch.found.sorted(), scratch, cost);
 }
 
 inline std::vector<Neighbor> VectorTable::rerank(VectorView query, std::size_t k,

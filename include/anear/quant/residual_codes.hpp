@@ -4,14 +4,15 @@
 //   row x, of length 1 under cosine  →  y = rotated x  →  list: the centroid c nearest to y
 //                                    →  code: r ≈ y − c
 //
-// With q the rotated query, the distance to a coded row falls apart into what belongs to the list,
-// to the row and to both:
+// With q the rotated query and e = y − c − r what the code lacks, the distance that is to be
+// expected of a coded row falls apart into what belongs to the list, to the row and to both:
 //
-//   L2, cosine   ‖q − c − r‖² = ‖q − c‖² + (‖r‖² + 2⟨c, r⟩) − 2⟨q, r⟩
-//   product      −⟨q, c + r⟩  =  −⟨q, c⟩ + 0                −  ⟨q, r⟩
+//   L2, cosine   ‖q − c − r‖² + ‖e‖² = ‖q − c‖² + (‖r‖² + 2⟨c, r⟩ + ‖e‖²) − 2⟨q, r⟩
+//   product      −⟨q, c + r⟩         =  −⟨q, c⟩ + 0                       −  ⟨q, r⟩
 //
-// so that one table serves all lists, and the bracket (the bias) is stored beside the code. Under
-// cosine this is twice the cosine distance of the coded rows: only the order counts.
+// so that one table serves all lists, and the bracket (the bias) is stored beside the code. An
+// error is orthogonal to its code on average: without ‖e‖² rows would seem too near, the more so
+// the nearer they are. Under cosine this is twice the cosine distance: only the order counts.
 //
 // Threads: read-only once trained.
 #pragma once
@@ -184,10 +185,10 @@ inline void ResidualCodes::encode(const Points& rows, Place* places, std::uint8_
     std::uint8_t* code = codes + i * code_bytes();
     codes_.encode(residual, code, table.data());
     codes_.decode(code, decoded.data());
+    const float error2 = kernels().l2_f32(residual, decoded.data(), dimension);
     const float bias = kernels().dot_f32(decoded.data(), decoded.data(), dimension) +
-                       2.0F * kernels().dot_f32(centroid, decoded.data(), dimension);
-    places[i] = {nearest[i], by_product() ? 0.0F : bias,
-                 kernels().l2_f32(residual, decoded.data(), dimension)};
+                       2.0F * kernels().dot_f32(centroid, decoded.data(), dimension) + error2;
+    places[i] = {nearest[i], by_product() ? 0.0F : bias, error2};
   }
 }
 

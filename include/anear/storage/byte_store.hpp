@@ -118,6 +118,8 @@ class ByteStore {
   virtual Status write(const WriteBatch& batch, bool sync) = 0;
   /// Makes everything written so far durable.
   virtual Status sync() = 0;
+  /// What a write would be refused with now: kClosed, kReadOnly and the reason.
+  virtual Status check_writable() const = 0;
   /// `snapshot` null: the newest state. No value: not there.
   virtual Result<std::optional<std::string>> get(Family family, std::string_view key,
                                                  const ByteSnapshot* snapshot) const = 0;
