@@ -53,8 +53,7 @@ Isa chosen_isa() noexcept {
 
 }  // namespace
 
-// AVX-512 is carried but not the default: its agreement test has not run on such a machine yet
-// (docs/BENCHMARKS.md).
+// AVX-512 is carried but not the default: searches were not faster with it (docs/TESTING.md).
 Isa detected_isa() noexcept { return is_available(Isa::kAvx2) ? Isa::kAvx2 : Isa::kV2; }
 
 Isa isa() noexcept {

@@ -133,7 +133,8 @@ TEST_CASE("HnswIndex built on one thread is the same for the same seed and order
   }
 }
 
-TEST_CASE("HnswIndex answers beside inserts and deletes, and finds everything afterwards") {
+TEST_CASE("HnswIndex answers beside inserts and deletes, and finds everything afterwards",
+          "[threads]") {
   const Fixture data;
   auto index = HnswIndex::create(kDimension, {.ef_construction = 60});
   REQUIRE(index->insert(data.rows.view().rows_from(0, kRows / 4), test::first_slots(kRows / 4)));

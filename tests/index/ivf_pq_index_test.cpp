@@ -253,7 +253,8 @@ TEST_CASE("IvfPqIndex takes a dimension that its subspaces do not divide, and a 
   CHECK(test::recall_against(*oracle, *index, queries, {.k = 10, .recall = 0.95F}) >= 0.93);
 }
 
-TEST_CASE("IvfPqIndex is the same for the same seed and order, on any number of threads") {
+TEST_CASE("IvfPqIndex is the same for the same seed and order, on any number of threads",
+          "[threads]") {
   const Fixture data;
   const auto build = [&](std::size_t threads) {
     auto index = IvfPqIndex::create(kDimension, small_options());
@@ -290,7 +291,7 @@ TEST_CASE("IvfPqIndex stays as it was when an insertion is cancelled") {
   CHECK(index->insert(data.rows.view(), test::first_slots(kRows)));
 }
 
-TEST_CASE("IvfPqIndex answers beside training, inserts, deletes and calibration") {
+TEST_CASE("IvfPqIndex answers beside training, inserts, deletes and calibration", "[threads]") {
   const Fixture data;
   auto index = IvfPqIndex::create(kDimension, small_options());
   std::atomic<bool> done{false};

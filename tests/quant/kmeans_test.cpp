@@ -86,7 +86,8 @@ TEST_CASE("kmeans restarts clusters that ran empty") {
   CHECK(mean_error(points, centroids) < 1e-6);
 }
 
-TEST_CASE("kmeans gives the same centroids for the same seed and any number of threads") {
+TEST_CASE("kmeans gives the same centroids for the same seed and any number of threads",
+          "[threads]") {
   const test::Rows rows = test::clustered_rows({2'000, 40}, kSeed);
   const KmeansOptions one{.clusters = 50, .iterations = 5, .seed = kSeed, .threads = 1};
   KmeansOptions three = one;

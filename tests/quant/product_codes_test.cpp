@@ -110,7 +110,8 @@ TEST_CASE("ProductCodes trained on fewer points than words keeps them exactly") 
   CHECK(relative_error(trained_on(rows, 4), rows) < 1e-9);
 }
 
-TEST_CASE("ProductCodes is the same for any number of threads, and when made from its books") {
+TEST_CASE("ProductCodes is the same for any number of threads, and when made from its books",
+          "[threads]") {
   const test::Rows rows = test::clustered_rows({700, 10}, kSeed);
   const ProductCodes codes = trained_on(rows, 3);
   CHECK(codes.books() == trained_on(rows, 3, 3).books());

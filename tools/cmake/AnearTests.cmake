@@ -49,7 +49,13 @@ function(anear_add_room_tests room library)
     $<$<BOOL:${ANEAR_WITH_ROCKSDB}>:ANEAR_WITH_ROCKSDB=1>)
   foreach(file IN LISTS files)
     get_filename_component(name "${file}" NAME_WE)
-    set(arguments --filenames-as-tags --warn NoTests "[#${name}]")
+    set(tags "[#${name}]")
+    # A file that tags its tests of threads has nothing else that could race.
+    file(STRINGS "${file}" threaded REGEX "\\[threads\\]")
+    if(threaded AND ANEAR_SANITIZE MATCHES "thread")
+      string(APPEND tags "[threads]")
+    endif()
+    set(arguments --filenames-as-tags --warn NoTests "${tags}")
     string(REGEX REPLACE "_test$" "" short "${name}")
     # Races, and what an index does beside its kernels, do not depend on the ISA, and sanitizers are
     # slow.
