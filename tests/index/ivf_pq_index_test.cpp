@@ -17,7 +17,7 @@
 namespace anear {
 namespace {
 
-constexpr std::size_t kRows = 4'000;
+constexpr std::size_t kRows = test::kFewRows ? 1'600 : 4'000;
 constexpr std::size_t kDimension = 32;
 
 IvfPqOptions small_options(Metric metric = Metric::kCosine) {
@@ -49,8 +49,8 @@ struct Fixture {
 
 TEST_CASE("IvfPqIndex keeps its recall promise for every metric and kind of row") {
   const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
-  const ScalarKind rows = GENERATE(ScalarKind::kF32, ScalarKind::kF16);
-  const bool rotate = GENERATE(true, false);
+  const auto [rows, rotate] = GENERATE(table<ScalarKind, bool>(
+      {{ScalarKind::kF32, true}, {ScalarKind::kF16, true}, {ScalarKind::kF32, false}}));
   const Fixture data;
   IvfPqOptions options = small_options(metric);
   options.rows = rows;
@@ -142,6 +142,64 @@ TEST_CASE("IvfPqIndex holds the target when the wanted slots lie far from the qu
     all += 10;
   }
   CHECK(static_cast<double>(hits) / static_cast<double>(all) >= 0.93);
+}
+
+TEST_CASE("IvfPqIndex holds the target where a filter or deletes exclude the query's cluster") {
+  // Rows and queries of the first clusters: all but the queries' own may be returned.
+  constexpr std::size_t kClusters = 40;
+  const std::size_t excluded = GENERATE(std::size_t{3}, std::size_t{20});
+  const bool deleted = GENERATE(false, true);
+  const Metric metric = GENERATE(Metric::kL2, Metric::kCosine);
+  Random random(11);
+  std::vector<float> centres(kClusters * kDimension);
+  for (float& number : centres) number = 2.0F * test::normal(random);
+  const auto rows_of = [&](std::size_t count, std::size_t clusters) {
+    test::Rows rows{kDimension, {}};
+    for (std::size_t i = 0; i < count * kDimension; ++i) {
+      const std::size_t cluster = i / kDimension % clusters;
+      rows.values.push_back(centres[cluster * kDimension + i % kDimension] +
+                            0.6F * test::normal(random));
+    }
+    return rows;
+  };
+  const test::Rows rows = rows_of(2 * kRows, kClusters);
+  const test::Rows queries = rows_of(60, 3);
+  auto oracle = FlatIndex::create(kDimension, {.metric = metric});
+  auto index = IvfPqIndex::create(kDimension, {.metric = metric, .iterations = 4});
+  REQUIRE(oracle->insert(rows.view(), test::first_slots(2 * kRows)));
+  REQUIRE(index->train(rows.view()));
+  REQUIRE(index->insert(rows.view(), test::first_slots(2 * kRows)));
+  REQUIRE(index->calibrate());
+  SlotSet set;
+  for (Slot slot = 0; slot < 2 * kRows; ++slot) {
+    if (slot % kClusters >= excluded) set.insert(slot);
+    if (slot % kClusters < excluded && deleted) REQUIRE(index->mark_deleted(slot));
+  }
+  const Wanted wanted(set.words(), set.count());
+  INFO("excluded " << excluded << ", deleted " << deleted << ", metric "
+                   << static_cast<int>(metric));
+  for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{100}}) {
+    INFO("k " << k);
+    const SearchOptions options{.k = k, .wanted = &wanted, .filtered = !deleted};
+    CHECK(test::recall_against(*oracle, *index, queries, options) >= (k == 1 ? 0.91 : 0.93));
+  }
+}
+
+TEST_CASE("IvfPqIndex holds the target for every k under a filter that passes at random") {
+  const Fixture data;
+  IvfPqIndex index = data.index(small_options());
+  REQUIRE(index.calibrate());
+  const FlatIndex oracle = data.oracle();
+  Random random(3);
+  SlotSet set;
+  for (Slot slot = 0; slot < kRows; ++slot) {
+    if (random.below(10) < 7) set.insert(slot);
+  }
+  const Wanted wanted(set.words(), set.count());
+  for (const std::size_t k : {1U, 2U, 5U, 10U, 11U, 20U, 21U, 60U, 100U, 300U, 1'100U}) {
+    INFO("k " << k);
+    CHECK(test::recall_against(oracle, index, data.queries, {.k = k, .wanted = &wanted}) >= 0.935);
+  }
 }
 
 TEST_CASE("IvfPqIndex never returns a deleted row, and stays right when most are deleted") {

@@ -62,6 +62,18 @@ class InvertedLists {
   float error(std::uint32_t list) const noexcept {
     return std::sqrt(std::atomic_ref<float>(head(list).error2).load(std::memory_order_relaxed));
   }
+  /// The list of each position below `positions`.
+  std::vector<std::uint32_t> lists_of(std::size_t positions) const {
+    std::vector<std::uint32_t> list_of(positions, 0);
+    for (std::uint32_t list = 0; list < lists_; ++list) {
+      for_each_run(list, [&](const Entries& run) {
+        for (std::size_t i = 0; i < run.count; ++i) {
+          if (run.positions[i] < positions) list_of[run.positions[i]] = list;
+        }
+      });
+    }
+    return list_of;
+  }
   std::size_t bytes() const noexcept {
     return lists_ * sizeof(Head) + used_.load(std::memory_order_relaxed) * blocks_.stride();
   }

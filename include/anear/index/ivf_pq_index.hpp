@@ -22,6 +22,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -95,7 +96,7 @@ class IvfPqIndex {
   const VectorTable& table() const noexcept { return table_; }
 
   /// Measures where a search for a recall target may stop, on up to 256 own rows against exact
-  /// answers. Costs as many exact scans and scans of all codes.
+  /// answers. Costs as many exact scans and twice as many scans of all codes.
   Status calibrate(const BuildOptions& build = {});
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const { return size() > 1 && tuning().is_stale(size()); }
@@ -137,18 +138,15 @@ class IvfPqIndex {
     std::uint32_t trained = 0;
     std::uint32_t reserved = 0;
   };
+  using Measured = std::array<IvfTuning::Quantiles, IvfTuning::kMeasured.size()>;
   /// How the lists are read and what may be returned.
   struct Probing {
     std::size_t k = 0;
+    double share = 1;  ///< Of the positions that may be returned.
     ListLimit lists{};
     CodeGaps gaps{};
     const Wanted* wanted = nullptr;
     Position hidden = kNoPosition;  ///< Left out: its own row is the query of a calibration.
-  };
-  /// Entries of the lists that were read, and those of them that were compared.
-  struct Met {
-    std::size_t entries = 0;
-    std::size_t compared = 0;
   };
 
   IvfPqIndex(std::size_t dimension, const IvfPqOptions& options)
@@ -175,14 +173,15 @@ class IvfPqIndex {
   std::vector<float> draw_rows(MatrixView sample, std::size_t most,
                                const BuildOptions& build) const;
   bool probe(VectorView query, const Probing& probing, Scratch& scratch, SearchCost* cost) const;
-  std::vector<Neighbor> rerank(VectorView query, std::size_t k, Scratch& scratch,
-                               SearchCost* cost) const;
+  std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::size_t measured_k,
+                               Scratch& scratch, SearchCost* cost) const;
   static std::size_t rank_further(std::vector<Neighbor>& lists, std::size_t sorted);
-  Met scan_list(std::uint32_t list, const Probing& probing, Scratch& scratch) const;
-  std::vector<std::vector<IvfPair>> measure(const OwnQuery& own,
-                                            std::span<const std::uint32_t> list_of,
-                                            Scratch& scratch) const;
-  std::vector<std::uint32_t> lists_of_positions() const;
+  ListsMet scan_list(std::uint32_t list, const Probing& probing, Scratch& scratch) const;
+  Measured measure(const std::vector<OwnQuery>& queries, std::size_t excluded,
+                   const BuildOptions& build) const;
+  std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> measure(
+      const OwnQuery& own, std::size_t excluded, std::span<const std::uint32_t> list_of,
+      Scratch& scratch) const;
   Result<ResidualCodes> attach_codes(const SectionSet& set) const;
   static Result<std::vector<float>> read_floats(const SectionSet& set, const char* name,
                                                 std::size_t width);
@@ -228,19 +227,19 @@ inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
   // Wanted slots without a row here may make up in number for rows that are not wanted.
   const bool filtered = options.wanted != nullptr && options.filtered;
-  const double share =
-      filtered ? std::min(static_cast<double>(reachable) / static_cast<double>(size()), 0.999)
-               : 1.0;
-  const Probing probing{.k = options.k,
-                        .lists = asked ? ListLimit{options.effort}
-                                       : facts.lists_for(options.recall, options.k, lists(), share),
-                        .gaps = facts.gaps_for(options.recall, options.k, dimension()),
-                        .wanted = options.wanted};
+  const double share = static_cast<double>(reachable) / static_cast<double>(positions());
+  const Probing probing{
+      .k = IvfTuning::measured_k(options.k),
+      .share = share,
+      .lists = asked ? ListLimit{options.effort}
+                     : facts.lists_for(options.recall, options.k, lists(), filtered, share),
+      .gaps = facts.gaps_for(options.recall, options.k, dimension(), filtered),
+      .wanted = options.wanted};
   const bool few = options.k >= reachable || (!asked && reachable <= setup_cost());
   if (few || probing.lists.probes == 0 || !probe(query, probing, scratch, cost)) {
     return table_.nearest_of(query, options, scratch, cost);
   }
-  auto nearest = rerank(query, options.k, scratch, cost);
+  auto nearest = rerank(query, options.k, probing.k, scratch, cost);
   // The lists that were read may hold too few; a short answer is never served.
   if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
   return nearest;
@@ -255,18 +254,25 @@ inline bool IvfPqIndex::probe(VectorView query, const Probing& probing, Scratch&
   codes.rank_lists(scratch.coded_query, ranked);
   scratch.found.reset(probing.k);
   scratch.pool.clear();
-  std::size_t sorted = 0;
-  Met met;
+  std::size_t sorted = rank_further(ranked, 0);
+  const float nearest = ranked.front().distance;
+  ListsMet met;
+  bool hole = false;
   for (std::size_t i = 0; i < std::min(probing.lists.probes, ranked.size()); ++i) {
     if (i == sorted) sorted = rank_further(ranked, sorted);
-    if (ranked[i].distance > ranked[0].distance + probing.lists.behind_first) break;
-    const float kth = codes.from_length(scratch.coded_query, scratch.found.threshold());
-    if (ranked[i].distance > kth * scratch.coded_query.unit + probing.lists.behind_code) break;
-    const Met found = scan_list(ranked[i].reference, probing, scratch);
+    hole = hole || met.is_hole(probing.share);
+    // Before there are k nothing is known of how far they are.
+    if (const float kth = scratch.found.threshold(); std::isfinite(kth)) {
+      const ListLimit& limit = probing.lists;
+      const float length = codes.list_length(ranked[i].distance);
+      if (length > kth + (hole ? limit.behind_code_beyond : limit.behind_code)) break;
+      if (!hole && ranked[i].distance > nearest + limit.behind_first) break;
+    }
+    const ListsMet found = scan_list(ranked[i].reference, probing, scratch);
     met.entries += found.entries;
-    met.compared += found.compared;
+    met.wanted += found.wanted;
     if (cost != nullptr) {
-      cost->distances += found.compared;
+      cost->distances += found.wanted;
       ++cost->hops;
     }
     if (probing.wanted != nullptr && met.entries > kLooks * probing.wanted->count()) return false;
@@ -275,14 +281,15 @@ inline bool IvfPqIndex::probe(VectorView query, const Probing& probing, Scratch&
 }
 
 /// Compares rows in the order of the least length that their codes allow, until that is beyond the
-/// k-th row.
-inline std::vector<Neighbor> IvfPqIndex::rerank(VectorView query, std::size_t k, Scratch& scratch,
+/// row that the gaps were measured by.
+inline std::vector<Neighbor> IvfPqIndex::rerank(VectorView query, std::size_t k,
+                                                std::size_t measured_k, Scratch& scratch,
                                                 SearchCost* cost) const {
   const ResidualCodes& codes = trained()->codes;
   std::vector<Neighbor>& pool = scratch.pool;
   std::sort(pool.begin(), pool.end());
   table_.rows().prepare(query, scratch.row_query);
-  scratch.found.reset(k);
+  scratch.found.reset(measured_k);
   float bound = std::numeric_limits<float>::infinity();
   std::size_t compared = 0;
   for (; compared < pool.size() && pool[compared].distance <= bound; ++compared) {
@@ -307,8 +314,8 @@ inline std::size_t IvfPqIndex::rank_further(std::vector<Neighbor>& lists, std::s
   return end;
 }
 
-inline IvfPqIndex::Met IvfPqIndex::scan_list(std::uint32_t list, const Probing& probing,
-                                             Scratch& scratch) const {
+inline ListsMet IvfPqIndex::scan_list(std::uint32_t list, const Probing& probing,
+                                      Scratch& scratch) const {
   const Trained& learned = *trained();
   const CodedQuery& query = scratch.coded_query;
   const float base = learned.codes.list_distance(query, list);
@@ -318,13 +325,14 @@ inline IvfPqIndex::Met IvfPqIndex::scan_list(std::uint32_t list, const Probing& 
     return learned.codes.from_length(query, scratch.found.threshold() + probing.gaps.code * error);
   };
   float bound = bound_of_now();
-  Met met;
+  const bool partial = probing.wanted != nullptr || probing.share < 1.0;
+  ListsMet met;
   learned.lists.for_each_run(list, [&](const InvertedLists::Entries& run) {
     met.entries += run.count;
     for (std::size_t i = 0; i < run.count; ++i) {
       const Position position = run.positions[i];
-      if (probing.wanted != nullptr && !table_.is_wanted(position, probing.wanted)) continue;
-      ++met.compared;
+      if (partial && !table_.is_wanted(position, probing.wanted)) continue;
+      ++met.wanted;
       const float distance =
           base + run.biases[i] + learned.codes.code_distance(query, run.codes + i * code_bytes);
       // Not written as `>`: what damaged bytes make no number of is left out.
@@ -426,39 +434,58 @@ inline Status IvfPqIndex::insert(MatrixView rows, std::span<const Slot> slots,
 inline Status IvfPqIndex::calibrate(const BuildOptions& build) {
   const std::size_t live = size();
   if (live < 2) return {};
-  const std::vector<OwnQuery> queries =
+  const std::size_t excluded = Calibration::excluded_for(live);
+  std::vector<OwnQuery> queries =
       draw_own_queries(table_, options_.seed, build,
-                       {.queries = kQueries, .neighbors = IvfTuning::kMeasured.back()});
-  const std::vector<std::uint32_t> list_of = lists_of_positions();
-  std::vector<std::vector<IvfPair>> pairs(IvfTuning::kMeasured.size());
+                       {.queries = kQueries, .neighbors = IvfTuning::kMeasured.back() + excluded});
+  IvfTuning fresh{.rows = live, .holes = live > 4 * excluded ? 1U : 0U};
+  fresh.of(Reach::kNearest) = measure(queries, 0, build);
+  if (fresh.holes != 0)
+    fresh.of(Reach::kBeyond) =
+        measure(beyond_nearest(std::move(queries), excluded), excluded, build);
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  state_->tuning = fresh;
+  return {};
+}
+
+/// `excluded`: how many of OwnQuery::nearest are taken out as by a filter.
+inline IvfPqIndex::Measured IvfPqIndex::measure(const std::vector<OwnQuery>& queries,
+                                                std::size_t excluded,
+                                                const BuildOptions& build) const {
+  const std::vector<std::uint32_t> list_of = trained()->lists.lists_of(table_.size());
+  std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> pairs;
   std::mutex adding;
   std::vector<Scratch> scratches(thread_count(build.threads));
   parallel_for(queries.size(), build.threads, 4,
                [&](std::size_t begin, std::size_t end, std::size_t thread) {
                  for (std::size_t q = begin; q < end; ++q) {
-                   const auto more = measure(queries[q], list_of, scratches[thread]);
+                   const auto more = measure(queries[q], excluded, list_of, scratches[thread]);
                    const std::lock_guard<std::mutex> lock(adding);
                    for (std::size_t i = 0; i < more.size(); ++i)
                      pairs[i].insert(pairs[i].end(), more[i].begin(), more[i].end());
                  }
                  return true;
                });
-  IvfTuning fresh{.rows = live};
-  for (std::size_t i = 0; i < pairs.size(); ++i) fresh.measured[i] = IvfTuning::Quantiles(pairs[i]);
-  const std::lock_guard<std::mutex> lock(state_->calibrating);
-  state_->tuning = fresh;
-  return {};
+  Measured measured;
+  for (std::size_t i = 0; i < pairs.size(); ++i) measured[i] = IvfTuning::Quantiles(pairs[i]);
+  return measured;
 }
 
 /// What one row as a query shows, for each k that is measured.
-inline std::vector<std::vector<IvfPair>> IvfPqIndex::measure(const OwnQuery& own,
-                                                             std::span<const std::uint32_t> list_of,
-                                                             Scratch& scratch) const {
+inline std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> IvfPqIndex::measure(
+    const OwnQuery& own, std::size_t excluded, std::span<const std::uint32_t> list_of,
+    Scratch& scratch) const {
   constexpr std::size_t kCodesMax = 8'192;  // A true neighbour is rarely farther down.
   const ResidualCodes& learned = trained()->codes;
   const VectorView row = table_.rows().view(own.position);
   probe(row, {.k = kCodesMax, .lists = {lists()}, .hidden = own.position}, scratch, nullptr);
-  const std::vector<Neighbor>& codes = scratch.found.sorted();
+  std::vector<Neighbor>& codes = scratch.found.sorted();
+  const std::unordered_set<Slot> holes(own.nearest.begin(),
+                                       own.nearest.begin() + static_cast<std::ptrdiff_t>(excluded));
+  std::erase_if(codes, [&](const Neighbor& code) {
+    // The second: inserted meanwhile.
+    return holes.contains(table_.slot(code.reference)) || code.reference >= list_of.size();
+  });
   const float nearest_list = scratch.candidates.front().distance;
   learned.rank_lists(scratch.coded_query, scratch.candidates);
   table_.rows().prepare(row, scratch.row_query);
@@ -466,42 +493,26 @@ inline std::vector<std::vector<IvfPair>> IvfPqIndex::measure(const OwnQuery& own
   for (const Neighbor& code : codes)
     distances.push_back(table_.rows().distance(scratch.row_query, code.reference));
 
-  std::vector<std::vector<IvfPair>> pairs(IvfTuning::kMeasured.size());
+  std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> pairs;
   for (std::size_t which = 0; which < pairs.size(); ++which) {
     const std::size_t wanted = std::min(IvfTuning::kMeasured[which], own.truth.size());
     if (wanted == 0 || codes.size() < wanted) continue;
     const float kth_code = codes[wanted - 1].distance;
     const float kth_row =
         learned.length(scratch.coded_query, learned.of_rows(own.truth[wanted - 1]));
-    const float kth_unit =
-        learned.from_length(scratch.coded_query, kth_code) * scratch.coded_query.unit;
     for (std::size_t i = 0; i < codes.size(); ++i) {
-      if (codes[i].reference >= list_of.size()) continue;  // Inserted meanwhile.
       if (!is_true_neighbor(own, wanted, distances[i])) continue;
       const std::uint32_t list = list_of[codes[i].reference];
       const float distance = scratch.candidates[list].distance;
       const float error = trained()->lists.error(list);
       const float part = error > 0 ? 1.0F / error : 0.0F;
       pairs[which].push_back({.behind_first = distance - nearest_list,
-                              .behind_code = distance - kth_unit,
+                              .behind_code = learned.list_length(distance) - kth_code,
                               .code_gap = (codes[i].distance - kth_code) * part,
                               .row_gap = (codes[i].distance - kth_row) * part});
     }
   }
   return pairs;
-}
-
-inline std::vector<std::uint32_t> IvfPqIndex::lists_of_positions() const {
-  std::vector<std::uint32_t> list_of(table_.size(), 0);
-  for (std::uint32_t list = 0; list < lists(); ++list) {
-    trained()->lists.for_each_run(list, [&](const InvertedLists::Entries& run) {
-      for (std::size_t i = 0; i < run.count; ++i) {
-        // Rows that came in since the table was asked are left out.
-        if (run.positions[i] < list_of.size()) list_of[run.positions[i]] = list;
-      }
-    });
-  }
-  return list_of;
 }
 
 inline std::vector<SectionOut> IvfPqIndex::sections() const {

@@ -11,8 +11,12 @@
 // so that a target of 0.95 reads lists up to the quantile 0.95. Without a filter the nearest list
 // is the anchor: a query that lies apart from all rows has many lists at nearly one distance, and
 // reads more of them, where a fixed number of lists would miss the target. With a filter the k-th
-// nearest wanted code is the anchor, because wanted rows may lie anywhere, and how far a row can be
-// from the centroid of its list does not depend on the filter (docs/adr/0006-plain-ivf-pq.md).
+// nearest wanted code is the anchor, because wanted rows may lie anywhere. And where the filter, or
+// deletes, took out the neighbourhood of the query, what is left lies in lists that are farther
+// behind: the quantiles are measured a second time with the nearest rows excluded
+// (docs/adr/0006-plain-ivf-pq.md). But for behind_first these are differences of lengths, which can
+// be compared near and far.
+//
 // Gaps are larger, in turn, where many rows lie at one distance, as seen from such a query: there a
 // code is behind by as much as its error has in the direction of the query.
 //
@@ -27,6 +31,8 @@
 #include <limits>
 #include <vector>
 
+#include "anear/index/calibration.hpp"
+
 namespace anear {
 
 /// Where to stop in the ranked lists. No probes: compare every wanted row instead.
@@ -34,6 +40,7 @@ struct ListLimit {
   std::size_t probes = 0;
   float behind_first = std::numeric_limits<float>::infinity();
   float behind_code = std::numeric_limits<float>::infinity();
+  float behind_code_beyond = std::numeric_limits<float>::infinity();  ///< Around a hole.
 };
 
 /// How far a code may be behind, in errors of its list (InvertedLists::error): behind the k-th
@@ -41,6 +48,21 @@ struct ListLimit {
 struct CodeGaps {
   float code = 0;
   float row = 0;
+};
+
+/// Entries of the lists that were read, and those of them that are wanted.
+struct ListsMet {
+  std::size_t entries = 0;
+  std::size_t wanted = 0;
+
+  /// Whether far fewer are wanted than their `share` of all entries explains: the neighbourhood of
+  /// the query is excluded.
+  bool is_hole(double share) const noexcept {
+    const auto some = static_cast<double>(wanted);
+    const auto others = static_cast<double>(entries - wanted);
+    // Wanted ones spread evenly would leave a run of 8 / share without any once in 3,000 times.
+    return others > some + (3.0 * some * (1.0 - share) + 8.0) / share;
+  }
 };
 
 /// Quantiles at 1/2, 3/4, 7/8, … : each step halves what is missing to 1.
@@ -105,6 +127,11 @@ struct IvfTuning {
     TailQuantiles code_gap;
     TailQuantiles row_gap;
 
+    bool is_finite() const noexcept {
+      return behind_first.is_finite() && behind_code.is_finite() && code_gap.is_finite() &&
+             row_gap.is_finite();
+    }
+
    private:
     static std::vector<float> column(const std::vector<IvfPair>& pairs, float IvfPair::* which) {
       std::vector<float> values;
@@ -114,8 +141,18 @@ struct IvfTuning {
     }
   };
 
-  std::uint64_t rows = 0;  ///< Live rows when it was measured; 0: never.
-  std::array<Quantiles, kMeasured.size()> measured{};  ///< For k = kMeasured[i].
+  std::uint64_t rows = 0;   ///< Live rows when it was measured; 0: never.
+  std::uint64_t holes = 0;  ///< 1: Reach::kBeyond was measured, too.
+  /// Of a Reach; for k = kMeasured[i].
+  std::array<std::array<Quantiles, kMeasured.size()>, 2> measured{};
+
+  /// The k that a search is measured by: the next greater one.
+  static std::size_t measured_k(std::size_t k) noexcept {
+    return k > kMeasured.back() ? k : kMeasured[step_of(k)];
+  }
+  std::array<Quantiles, kMeasured.size()>& of(Reach reach) noexcept {
+    return measured[static_cast<std::size_t>(reach)];
+  }
 
   /// Whether the index changed by a fifth since the measurement, or was never measured.
   bool is_stale(std::size_t live) const noexcept {
@@ -123,8 +160,9 @@ struct IvfTuning {
     return rows == 0 || std::fabs(static_cast<double>(live) - then) > 0.2 * then;
   }
 
-  /// `share`: of the rows that are wanted; 1 without a filter.
-  ListLimit lists_for(float recall, std::size_t k, std::size_t lists, double share) const noexcept {
+  /// `share`: of the rows that are wanted.
+  ListLimit lists_for(float recall, std::size_t k, std::size_t lists, bool filtered,
+                      double share) const noexcept {
     if (recall > kRecallMax || k > kMeasured.back()) return {};
     if (rows == 0) {
       // Not measured yet: what is read grows with the target and with what the filter removes.
@@ -132,30 +170,42 @@ struct IvfTuning {
       const double probes = (8.0 + static_cast<double>(lists) * part) / share;
       return {.probes = static_cast<std::size_t>(probes)};
     }
-    // A sample of 128 queries knows the mean to a quarter of what is missing to 1.
-    const float target = recall + 0.25F * (1.0F - recall);
-    if (share < 1.0)
-      return {.probes = lists, .behind_code = measured_for(k).behind_code.at(target)};
-    return {.probes = lists, .behind_first = measured_for(k).behind_first.at(target)};
+    // A sample of some hundred queries knows the mean to a quarter of what is missing to 1; less so
+    // what a filter makes of it.
+    const float target = recall + (filtered ? 0.4F : 0.25F) * (1.0F - recall);
+    ListLimit limit{.probes = lists};
+    if (filtered) {
+      limit.behind_code = measured_for(k, Reach::kNearest).behind_code.at(target);
+    } else {
+      limit.behind_first = measured_for(k, Reach::kNearest).behind_first.at(target);
+    }
+    if (holes != 0)
+      limit.behind_code_beyond = measured_for(k, Reach::kBeyond).behind_code.at(target);
+    return limit;
   }
 
-  CodeGaps gaps_for(float recall, std::size_t k, std::size_t dimension) const noexcept {
+  CodeGaps gaps_for(float recall, std::size_t k, std::size_t dimension,
+                    bool filtered) const noexcept {
     // An error points anywhere, so that its part along one direction has a deviation of 1/√d.
     const float most = std::min(0.5F, 3.0F / std::sqrt(static_cast<float>(dimension)));
     if (rows == 0) return {.code = 4.0F * most, .row = 2.0F * most};
     const float target = std::max(kCodeRecall, recall + 0.9F * (1.0F - recall));
-    return {.code = std::max(2.0F * most, measured_for(k).code_gap.at(target)),
-            .row = std::max(most, measured_for(k).row_gap.at(target))};
+    CodeGaps gaps{.code = 2.0F * most, .row = most};
+    for (const Reach reach : {Reach::kNearest, Reach::kBeyond}) {
+      if (reach == Reach::kBeyond && (holes == 0 || !filtered)) break;
+      gaps.code = std::max(gaps.code, measured_for(k, reach).code_gap.at(target));
+      gaps.row = std::max(gaps.row, measured_for(k, reach).row_gap.at(target));
+    }
+    return gaps;
   }
 
   /// Takes any bytes: what does not make sense counts as never measured.
   void restore(const IvfTuning& stored) noexcept {
     *this = IvfTuning{};
-    for (const Quantiles& some : stored.measured) {
-      if (!some.behind_first.is_finite() || !some.behind_code.is_finite() ||
-          !some.code_gap.is_finite() || !some.row_gap.is_finite()) {
+    for (const auto& reach : stored.measured) {
+      if (!std::all_of(reach.begin(), reach.end(),
+                       [](const auto& some) { return some.is_finite(); }))
         return;
-      }
     }
     *this = stored;
   }
@@ -166,9 +216,12 @@ struct IvfTuning {
   /// What each gap may lose of the neighbours in the lists that are read.
   static constexpr float kCodeRecall = 0.998F;
 
-  const Quantiles& measured_for(std::size_t k) const noexcept {
+  static std::size_t step_of(std::size_t k) noexcept {
     const auto* next = std::lower_bound(kMeasured.begin(), kMeasured.end() - 1, k);
-    return measured[static_cast<std::size_t>(next - kMeasured.begin())];
+    return static_cast<std::size_t>(next - kMeasured.begin());
+  }
+  const Quantiles& measured_for(std::size_t k, Reach reach) const noexcept {
+    return measured[static_cast<std::size_t>(reach)][step_of(k)];
   }
 };
 

@@ -74,6 +74,10 @@ class ResidualCodes {
   void prepare(VectorView query, CodedQuery& prepared) const;
   /// out[i].distance: about how far list i is times query.unit, good enough to rank the lists.
   void rank_lists(const CodedQuery& query, std::vector<Neighbor>& out) const;
+  /// A distance of rank_lists() as a length.
+  float list_length(float distance) const noexcept {
+    return by_product() ? distance : std::sqrt(std::max(distance, 0.0F));
+  }
   /// How far the centroid of `list` is; a code of the list adds its bias and code_distance().
   float list_distance(const CodedQuery& query, std::uint32_t list) const noexcept;
   float code_distance(const CodedQuery& query, const std::uint8_t* code) const noexcept {
