@@ -490,6 +490,7 @@ inline std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> IvfPqIndex:
   learned.rank_lists(scratch.coded_query, scratch.candidates);
   table_.rows().prepare(row, scratch.row_query);
   std::vector<float> distances;
+  distances.reserve(codes.size());
   for (const Neighbor& code : codes)
     distances.push_back(table_.rows().distance(scratch.row_query, code.reference));
 
