@@ -32,11 +32,12 @@ struct OwnedBatch {
   RecordBatch batch;
 };
 
-std::string only_vector(const CollectionSchema& schema) {
+/// The one named vector; `advice` says what to do where there are several.
+std::string only_vector(const CollectionSchema& schema, const char* advice) {
   if (schema.vectors.size() == 1) return schema.vectors.front().name;
-  raise_invalid("the collection has " + std::to_string(schema.vectors.size()) +
-                    " named vectors: pass a dict of name and matrix, or vector=",
-                Subcode::kUnknownVector);
+  raise_invalid(
+      "the collection has " + std::to_string(schema.vectors.size()) + " named vectors: " + advice,
+      Subcode::kUnknownVector);
 }
 
 /// The dimension of the named vector; raises for an unknown one.
@@ -121,7 +122,7 @@ void add_vectors(OwnedBatch& owned, const CollectionSchema& schema, const py::ob
     owned.names.push_back(std::move(name));
   };
   if (!py::isinstance<py::dict>(vectors)) {
-    add(only_vector(schema), vectors);
+    add(only_vector(schema, "pass a dict of name and matrix"), vectors);
     return;
   }
   for (const auto& [name, rows] : py::reinterpret_borrow<py::dict>(vectors))
@@ -262,7 +263,7 @@ Query as_query(std::size_t k, const std::string& vector, const py::object& filte
 
 /// The name of the vector that is searched.
 std::string searched(const CollectionSchema& schema, const std::string& vector) {
-  return vector.empty() ? only_vector(schema) : vector;
+  return vector.empty() ? only_vector(schema, "say which one by vector=") : vector;
 }
 
 void check_queries(const CollectionSchema& schema, const std::string& vector, const Matrix& matrix,
