@@ -138,7 +138,9 @@ class IvfPqIndex {
     std::uint32_t trained = 0;
     std::uint32_t reserved = 0;
   };
+  /// For each k that is measured.
   using Measured = std::array<IvfTuning::Quantiles, IvfTuning::kMeasured.size()>;
+  using Pairs = std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()>;
   /// How the lists are read and what may be returned.
   struct Probing {
     std::size_t k = 0;
@@ -179,9 +181,8 @@ class IvfPqIndex {
   ListsMet scan_list(std::uint32_t list, const Probing& probing, Scratch& scratch) const;
   Measured measure(const std::vector<OwnQuery>& queries, std::size_t excluded,
                    const BuildOptions& build) const;
-  std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> measure(
-      const OwnQuery& own, std::size_t excluded, std::span<const std::uint32_t> list_of,
-      Scratch& scratch) const;
+  Pairs measure(const OwnQuery& own, std::size_t excluded, std::span<const std::uint32_t> list_of,
+                Scratch& scratch) const;
   Result<ResidualCodes> attach_codes(const SectionSet& set) const;
   static Result<std::vector<float>> read_floats(const SectionSet& set, const char* name,
                                                 std::size_t width);
@@ -453,7 +454,7 @@ inline IvfPqIndex::Measured IvfPqIndex::measure(const std::vector<OwnQuery>& que
                                                 std::size_t excluded,
                                                 const BuildOptions& build) const {
   const std::vector<std::uint32_t> list_of = trained()->lists.lists_of(table_.size());
-  std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> pairs;
+  Pairs pairs;
   std::mutex adding;
   std::vector<Scratch> scratches(thread_count(build.threads));
   parallel_for(queries.size(), build.threads, 4,
@@ -471,17 +472,18 @@ inline IvfPqIndex::Measured IvfPqIndex::measure(const std::vector<OwnQuery>& que
   return measured;
 }
 
-/// What one row as a query shows, for each k that is measured.
-inline std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> IvfPqIndex::measure(
-    const OwnQuery& own, std::size_t excluded, std::span<const std::uint32_t> list_of,
-    Scratch& scratch) const {
+/// What one row as a query shows.
+inline IvfPqIndex::Pairs IvfPqIndex::measure(const OwnQuery& own, std::size_t excluded,
+                                             std::span<const std::uint32_t> list_of,
+                                             Scratch& scratch) const {
   constexpr std::size_t kCodesMax = 8'192;  // A true neighbour is rarely farther down.
   const ResidualCodes& learned = trained()->codes;
   const VectorView row = table_.rows().view(own.position);
   probe(row, {.k = kCodesMax, .lists = {lists()}, .hidden = own.position}, scratch, nullptr);
   std::vector<Neighbor>& codes = scratch.found.sorted();
-  const std::unordered_set<Slot> holes(own.nearest.begin(),
-                                       own.nearest.begin() + static_cast<std::ptrdiff_t>(excluded));
+  // Fewer where rows were deleted meanwhile.
+  const auto holes_end = static_cast<std::ptrdiff_t>(std::min(excluded, own.nearest.size()));
+  const std::unordered_set<Slot> holes(own.nearest.begin(), own.nearest.begin() + holes_end);
   std::erase_if(codes, [&](const Neighbor& code) {
     // The second: inserted meanwhile.
     return holes.contains(table_.slot(code.reference)) || code.reference >= list_of.size();
@@ -494,7 +496,7 @@ inline std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> IvfPqIndex:
   for (const Neighbor& code : codes)
     distances.push_back(table_.rows().distance(scratch.row_query, code.reference));
 
-  std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()> pairs;
+  Pairs pairs;
   for (std::size_t which = 0; which < pairs.size(); ++which) {
     const std::size_t wanted = std::min(IvfTuning::kMeasured[which], own.truth.size());
     if (wanted == 0 || codes.size() < wanted) continue;
