@@ -30,6 +30,15 @@ struct CalibrationPoint {
 /// Which rows may be found: the nearest, or only those around an excluded neighbourhood.
 enum class Reach : std::uint8_t { kNearest, kBeyond };
 
+/// Whether of the rows that a search met far fewer are wanted than their `share` of all explains:
+/// the neighbourhood of the query is excluded, and Reach::kBeyond is due. `none`: so many times
+/// 1 / share may be met before the first wanted one.
+inline bool is_around_hole(std::size_t wanted, std::size_t others, double share,
+                           double none = 0) noexcept {
+  const auto some = static_cast<double>(wanted);
+  return static_cast<double>(others) > some + (3.0 * some * (1.0 - share) + none) / share;
+}
+
 class Calibration {
  public:
   static constexpr std::array<std::size_t, 2> kMeasured = {10, 100};

@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "anear/index/image_io.hpp"
-#include "anear/index/vector_table.hpp"
+#include "anear/index/table_index.hpp"
 
 namespace anear {
 inline namespace ANEAR_ISA_NAMESPACE {
 
-class FlatIndex {
+class FlatIndex : public TableIndex {
  public:
   static constexpr std::uint32_t kKind = 1;
   using Options = FlatOptions;
@@ -49,24 +49,12 @@ class FlatIndex {
   /// may be missed, unless options.recall is 1.
   Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
                                        Scratch& scratch, SearchCost* cost = nullptr) const {
-    if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
-      return std::move(status).error();
-    return table_.nearest_of(query, options, scratch, cost);
-  }
-  Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
-                                           Scratch& scratch, SearchCost* cost = nullptr) const {
-    return search(query, options, scratch, cost);
+    return nearest_of(query, options, scratch, cost);
   }
 
-  bool mark_deleted(Slot slot) noexcept { return table_.mark_deleted(slot); }
-  bool contains(Slot slot) const noexcept { return table_.contains(slot); }
-  std::size_t size() const noexcept { return table_.live(); }
-  std::size_t positions() const noexcept { return table_.size(); }
-  std::size_t dimension() const noexcept { return table_.dimension(); }
   const FlatOptions& options() const noexcept { return options_; }
   std::size_t bytes() const noexcept { return table_.bytes(); }
   std::size_t row_bytes() const noexcept { return table_.row_bytes(); }
-  const VectorTable& table() const noexcept { return table_; }
 
   bool needs_calibration() const noexcept { return false; }
   Status calibrate(const BuildOptions& = {}) { return {}; }
@@ -89,12 +77,12 @@ class FlatIndex {
 
  private:
   FlatIndex(std::size_t dimension, const FlatOptions& options)
-      : options_(options),
-        table_(dimension, {options.metric, options.rows,
-                           options.codes == ScalarKind::kI8 ? options.codes : options.rows}) {}
+      : TableIndex({dimension,
+                    {options.metric, options.rows,
+                     options.codes == ScalarKind::kI8 ? options.codes : options.rows}}),
+        options_(options) {}
 
   FlatOptions options_;
-  VectorTable table_;
   std::unique_ptr<std::mutex> writer_ = std::make_unique<std::mutex>();
 };
 

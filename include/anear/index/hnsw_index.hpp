@@ -23,12 +23,12 @@
 #include "anear/index/hnsw_graph.hpp"
 #include "anear/index/image_io.hpp"
 #include "anear/index/own_queries.hpp"
-#include "anear/index/vector_table.hpp"
+#include "anear/index/table_index.hpp"
 
 namespace anear {
 inline namespace ANEAR_ISA_NAMESPACE {
 
-class HnswIndex {
+class HnswIndex : public TableIndex {
  public:
   static constexpr std::uint32_t kKind = 2;
   using Options = HnswOptions;
@@ -46,24 +46,8 @@ class HnswIndex {
   Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
                                        Scratch& scratch, SearchCost* cost = nullptr) const;
 
-  /// The same by comparing every wanted slot: the better plan when few are wanted.
-  Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
-                                           Scratch& scratch, SearchCost* cost = nullptr) const {
-    if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
-      return std::move(status).error();
-    return table_.nearest_of(query, options, scratch, cost);
-  }
-
-  /// The slot is not returned from now on; walks still pass through its position. False: it was not
-  /// here.
-  bool mark_deleted(Slot slot) noexcept { return table_.mark_deleted(slot); }
-  bool contains(Slot slot) const noexcept { return table_.contains(slot); }
-  std::size_t size() const noexcept { return table_.live(); }
-  std::size_t positions() const noexcept { return table_.size(); }
-  std::size_t dimension() const noexcept { return table_.dimension(); }
   const HnswOptions& options() const noexcept { return options_; }
   std::size_t bytes() const noexcept { return table_.bytes() + graph_.bytes(table_.size()); }
-  const VectorTable& table() const noexcept { return table_; }
   std::size_t row_bytes() const noexcept { return table_.has_codes() ? table_.row_bytes() : 0; }
 
   /// Measures effort → recall on up to 128 own rows against exact answers. Costs about 128 exact
@@ -120,8 +104,8 @@ class HnswIndex {
   };
 
   HnswIndex(std::size_t dimension, const HnswOptions& options)
-      : options_(options),
-        table_(dimension, {options.metric, options.rows, options.codes}),
+      : TableIndex({dimension, {options.metric, options.rows, options.codes}}),
+        options_(options),
         graph_(options.links_max, options.seed),
         state_(std::make_unique<State>()) {}
 
@@ -155,7 +139,6 @@ class HnswIndex {
                                    Scratch& scratch, SearchCost* cost) const;
 
   HnswOptions options_;
-  VectorTable table_;
   HnswGraph graph_;
   std::unique_ptr<State> state_;
   mutable Meta meta_;  ///< What sections() hands out; under State::calibrating.
@@ -331,9 +314,7 @@ inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position positi
 /// more rows to re-rank.
 inline bool HnswIndex::is_beyond(const Walk& walk, const Scratch& scratch) noexcept {
   if (walk.share <= 0) return false;
-  const auto wanted = static_cast<double>(scratch.pool_wanted);
-  const auto others = static_cast<double>(scratch.pool.size()) - wanted;
-  return others > wanted + 3.0 * wanted * (1.0 - walk.share) / walk.share;
+  return is_around_hole(scratch.pool_wanted, scratch.pool.size() - scratch.pool_wanted, walk.share);
 }
 
 inline std::vector<Neighbor>& HnswIndex::wanted_in_pool(const Walk& walk, Scratch& scratch) const {
@@ -524,7 +505,8 @@ inline Status HnswIndex::calibrate(const BuildOptions& build) {
     for (Position position = 0; position < table_.size(); ++position) {
       if (const Slot slot = table_.slot(position); slot != kNoSlot) visible.insert(slot);
     }
-    measure(beyond_nearest(std::move(queries), excluded), &visible, build, measured);
+    for (OwnQuery& query : queries) query = beyond_nearest(std::move(query), excluded);
+    measure(queries, &visible, build, measured);
   }
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   state_->calibration = measured;

@@ -3,8 +3,8 @@
 //
 // train() learns lists and codes from a sample (quant/residual_codes.hpp), insert() appends each
 // row to the list of its nearest centroid (inverted_lists.hpp), search() compares the codes of the
-// nearest lists and re-ranks the best of them on rows (vector_table.hpp), so that distances are
-// exact.
+// nearest lists and re-ranks the best of them on rows (list_reader.hpp), so that distances are
+// exact. Where it may stop was measured (ivf_calibration.hpp).
 //
 // Threads: searches take no locks and run beside train(), insert(), mark_deleted() and calibrate().
 // train() and insert() are serialised; one call may use several threads. Deterministic for a seed,
@@ -12,7 +12,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
@@ -22,22 +21,21 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "anear/index/calibration.hpp"
 #include "anear/index/image_io.hpp"
 #include "anear/index/inverted_lists.hpp"
+#include "anear/index/ivf_calibration.hpp"
 #include "anear/index/ivf_tuning.hpp"
-#include "anear/index/own_queries.hpp"
-#include "anear/index/vector_table.hpp"
+#include "anear/index/list_reader.hpp"
+#include "anear/index/table_index.hpp"
 #include "anear/quant/residual_codes.hpp"
 
 namespace anear {
 inline namespace ANEAR_ISA_NAMESPACE {
 
-class IvfPqIndex {
+class IvfPqIndex : public TableIndex {
  public:
   static constexpr std::uint32_t kKind = 3;
   using Options = IvfPqOptions;
@@ -72,31 +70,15 @@ class IvfPqIndex {
   Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
                                        Scratch& scratch, SearchCost* cost = nullptr) const;
 
-  /// The same by comparing every wanted slot: the better plan when few are wanted.
-  Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
-                                           Scratch& scratch, SearchCost* cost = nullptr) const {
-    if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
-      return std::move(status).error();
-    return table_.nearest_of(query, options, scratch, cost);
-  }
-
-  /// The slot is not returned from now on; its code stays in its list. False: it was not here.
-  bool mark_deleted(Slot slot) noexcept { return table_.mark_deleted(slot); }
-  bool contains(Slot slot) const noexcept { return table_.contains(slot); }
-  std::size_t size() const noexcept { return table_.live(); }
-  std::size_t positions() const noexcept { return table_.size(); }
-  std::size_t dimension() const noexcept { return table_.dimension(); }
   const IvfPqOptions& options() const noexcept { return options_; }
   std::size_t lists() const noexcept { return is_trained() ? trained()->codes.lists() : 0; }
   std::size_t bytes() const noexcept {
-    return table_.bytes() +
-           (is_trained() ? trained()->codes.bytes() + trained()->lists.bytes() : 0);
+    return table_.bytes() + (is_trained() ? trained()->bytes() : 0);
   }
   std::size_t row_bytes() const noexcept { return table_.row_bytes(); }
-  const VectorTable& table() const noexcept { return table_; }
 
-  /// Measures where a search for a recall target may stop, on up to 256 own rows against exact
-  /// answers. Costs as many exact scans and twice as many scans of all codes.
+  /// Measures where a search for a recall target may stop (ivf_calibration.hpp): about 256 exact
+  /// scans and as many of all codes.
   Status calibrate(const BuildOptions& build = {});
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const { return size() > 1 && tuning().is_stale(size()); }
@@ -112,24 +94,11 @@ class IvfPqIndex {
  private:
   /// k-means gains little from more.
   static constexpr std::size_t kRowsPerCentroid = 64;
-  /// How many entries can be looked at for the cost of comparing a row.
-  static constexpr std::size_t kLooks = 5;
-  /// Rows that are fetched before they are compared.
-  static constexpr std::size_t kAhead = 4;
-  /// Own rows that a calibration asks for.
-  static constexpr std::size_t kQueries = 256;
 
-  /// What train() makes. Never replaced once published.
-  struct Trained {
-    explicit Trained(ResidualCodes learned)
-        : codes(std::move(learned)), lists(codes.lists(), codes.code_bytes()) {}
-    ResidualCodes codes;
-    InvertedLists lists;
-  };
   struct State {
     std::mutex writer;
-    std::unique_ptr<Trained> owner;
-    std::atomic<Trained*> trained{nullptr};
+    std::unique_ptr<CodedLists> owner;
+    std::atomic<CodedLists*> trained{nullptr};
     mutable std::mutex calibrating;
     IvfTuning tuning;
   };
@@ -138,26 +107,14 @@ class IvfPqIndex {
     std::uint32_t trained = 0;
     std::uint32_t reserved = 0;
   };
-  /// For each k that is measured.
-  using Measured = std::array<IvfTuning::Quantiles, IvfTuning::kMeasured.size()>;
-  using Pairs = std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()>;
-  /// How the lists are read and what may be returned.
-  struct Probing {
-    std::size_t k = 0;
-    double share = 1;  ///< Of the positions that may be returned.
-    ListLimit lists{};
-    CodeGaps gaps{};
-    const Wanted* wanted = nullptr;
-    Position hidden = kNoPosition;  ///< Left out: its own row is the query of a calibration.
-  };
 
   IvfPqIndex(std::size_t dimension, const IvfPqOptions& options)
-      : options_(options),
-        table_(dimension, {options.metric, options.rows, options.rows}),
+      : TableIndex({dimension, {options.metric, options.rows, options.rows}}),
+        options_(options),
         state_(std::make_unique<State>()) {}
 
-  Trained* trained() const noexcept { return state_->trained.load(std::memory_order_acquire); }
-  void publish(std::unique_ptr<Trained> trained) {
+  CodedLists* trained() const noexcept { return state_->trained.load(std::memory_order_acquire); }
+  void publish(std::unique_ptr<CodedLists> trained) {
     state_->owner = std::move(trained);
     state_->trained.store(state_->owner.get(), std::memory_order_release);
   }
@@ -174,15 +131,6 @@ class IvfPqIndex {
   }
   std::vector<float> draw_rows(MatrixView sample, std::size_t most,
                                const BuildOptions& build) const;
-  bool probe(VectorView query, const Probing& probing, Scratch& scratch, SearchCost* cost) const;
-  std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::size_t measured_k,
-                               Scratch& scratch, SearchCost* cost) const;
-  static std::size_t rank_further(std::vector<Neighbor>& lists, std::size_t sorted);
-  ListsMet scan_list(std::uint32_t list, const Probing& probing, Scratch& scratch) const;
-  Measured measure(const std::vector<OwnQuery>& queries, std::size_t excluded,
-                   const BuildOptions& build) const;
-  Pairs measure(const OwnQuery& own, std::size_t excluded, std::span<const std::uint32_t> list_of,
-                Scratch& scratch) const;
   Result<ResidualCodes> attach_codes(const SectionSet& set) const;
   static Result<std::vector<float>> read_floats(const SectionSet& set, const char* name,
                                                 std::size_t width);
@@ -191,7 +139,6 @@ class IvfPqIndex {
   }
 
   IvfPqOptions options_;
-  VectorTable table_;
   std::unique_ptr<State> state_;
   mutable Meta meta_;  ///< What sections() hands out; under State::calibrating.
 };
@@ -237,116 +184,14 @@ inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
       .gaps = facts.gaps_for(options.recall, options.k, dimension(), filtered),
       .wanted = options.wanted};
   const bool few = options.k >= reachable || (!asked && reachable <= setup_cost());
-  if (few || probing.lists.probes == 0 || !probe(query, probing, scratch, cost)) {
+  if (few || probing.lists.probes == 0) return table_.nearest_of(query, options, scratch, cost);
+  const ListReader reader(table_, *trained());
+  if (!reader.probe(query, probing, scratch, cost))
     return table_.nearest_of(query, options, scratch, cost);
-  }
-  auto nearest = rerank(query, options.k, probing.k, scratch, cost);
+  auto nearest = reader.rerank(query, options.k, probing.k, scratch, cost);
   // The lists that were read may hold too few; a short answer is never served.
   if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
   return nearest;
-}
-
-/// Fills scratch.pool with positions to re-rank. False: it is cheaper to compare every wanted slot.
-inline bool IvfPqIndex::probe(VectorView query, const Probing& probing, Scratch& scratch,
-                              SearchCost* cost) const {
-  const ResidualCodes& codes = trained()->codes;
-  codes.prepare(query, scratch.coded_query);
-  std::vector<Neighbor>& ranked = scratch.candidates;
-  codes.rank_lists(scratch.coded_query, ranked);
-  scratch.found.reset(probing.k);
-  scratch.pool.clear();
-  std::size_t sorted = rank_further(ranked, 0);
-  const float nearest = ranked.front().distance;
-  ListsMet met;
-  bool hole = false;
-  for (std::size_t i = 0; i < std::min(probing.lists.probes, ranked.size()); ++i) {
-    if (i == sorted) sorted = rank_further(ranked, sorted);
-    hole = hole || met.is_hole(probing.share);
-    // Before there are k nothing is known of how far they are.
-    if (const float kth = scratch.found.threshold(); std::isfinite(kth)) {
-      const ListLimit& limit = probing.lists;
-      const float length = codes.list_length(ranked[i].distance);
-      if (length > kth + (hole ? limit.behind_code_beyond : limit.behind_code)) break;
-      if (!hole && ranked[i].distance > nearest + limit.behind_first) break;
-    }
-    const ListsMet found = scan_list(ranked[i].reference, probing, scratch);
-    met.entries += found.entries;
-    met.wanted += found.wanted;
-    if (cost != nullptr) {
-      cost->distances += found.wanted;
-      ++cost->hops;
-    }
-    if (probing.wanted != nullptr && met.entries > kLooks * probing.wanted->count()) return false;
-  }
-  return true;
-}
-
-/// Compares rows in the order of the least length that their codes allow, until that is beyond the
-/// row that the gaps were measured by.
-inline std::vector<Neighbor> IvfPqIndex::rerank(VectorView query, std::size_t k,
-                                                std::size_t measured_k, Scratch& scratch,
-                                                SearchCost* cost) const {
-  const ResidualCodes& codes = trained()->codes;
-  std::vector<Neighbor>& pool = scratch.pool;
-  std::sort(pool.begin(), pool.end());
-  table_.rows().prepare(query, scratch.row_query);
-  scratch.found.reset(measured_k);
-  float bound = std::numeric_limits<float>::infinity();
-  std::size_t compared = 0;
-  for (; compared < pool.size() && pool[compared].distance <= bound; ++compared) {
-    if (compared + kAhead < pool.size()) table_.rows().prefetch(pool[compared + kAhead].reference);
-    const Position position = pool[compared].reference;
-    const float distance = table_.rows().distance(scratch.row_query, position);
-    if (!(distance < scratch.found.threshold())) continue;
-    scratch.found.push({distance, position});
-    bound = codes.length(scratch.coded_query, codes.of_rows(scratch.found.threshold()));
-  }
-  if (cost != nullptr) cost->reranked += compared;
-  return table_.rerank(query, k, scratch.found.sorted(), scratch, nullptr);
-}
-
-/// Puts in order what follows the first `sorted` of the nearest lists, as many again or 32; returns
-/// how many are in order then. Most searches read few lists, and how many is known on the way only.
-inline std::size_t IvfPqIndex::rank_further(std::vector<Neighbor>& lists, std::size_t sorted) {
-  const std::size_t end = std::min(std::max<std::size_t>(32, 2 * sorted), lists.size());
-  const auto at = [&](std::size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
-  if (end < lists.size()) std::nth_element(at(sorted), at(end), lists.end());
-  std::sort(at(sorted), at(end));
-  return end;
-}
-
-inline ListsMet IvfPqIndex::scan_list(std::uint32_t list, const Probing& probing,
-                                      Scratch& scratch) const {
-  const Trained& learned = *trained();
-  const CodedQuery& query = scratch.coded_query;
-  const float base = learned.codes.list_distance(query, list);
-  const std::size_t code_bytes = learned.codes.code_bytes();
-  const float error = learned.lists.error(list);
-  const auto bound_of_now = [&] {
-    return learned.codes.from_length(query, scratch.found.threshold() + probing.gaps.code * error);
-  };
-  float bound = bound_of_now();
-  const bool partial = probing.wanted != nullptr || probing.share < 1.0;
-  ListsMet met;
-  learned.lists.for_each_run(list, [&](const InvertedLists::Entries& run) {
-    met.entries += run.count;
-    for (std::size_t i = 0; i < run.count; ++i) {
-      const Position position = run.positions[i];
-      if (partial && !table_.is_wanted(position, probing.wanted)) continue;
-      ++met.wanted;
-      const float distance =
-          base + run.biases[i] + learned.codes.code_distance(query, run.codes + i * code_bytes);
-      // Not written as `>`: what damaged bytes make no number of is left out.
-      if (!(distance <= bound) || position == probing.hidden || table_.slot(position) == kNoSlot)
-        continue;
-      const float length = learned.codes.length(query, distance);
-      scratch.pool.push_back({length - probing.gaps.row * error, position});
-      if (!(length < scratch.found.threshold())) continue;
-      scratch.found.push({length, position});
-      bound = bound_of_now();
-    }
-  });
-  return met;
 }
 
 inline Status IvfPqIndex::train(MatrixView sample, const BuildOptions& build) {
@@ -371,7 +216,7 @@ inline Status IvfPqIndex::train(MatrixView sample, const BuildOptions& build) {
   auto learned = ResidualCodes::train({rows.data(), rows.size() / dimension(), dimension()},
                                       table_.metric(), options);
   if (!learned) return Error{ErrorCode::kCancelled, "training was cancelled; nothing was learned"};
-  publish(std::make_unique<Trained>(*std::move(learned)));
+  publish(std::make_unique<CodedLists>(*std::move(learned)));
   return {};
 }
 
@@ -433,89 +278,11 @@ inline Status IvfPqIndex::insert(MatrixView rows, std::span<const Slot> slots,
 }
 
 inline Status IvfPqIndex::calibrate(const BuildOptions& build) {
-  const std::size_t live = size();
-  if (live < 2) return {};
-  const std::size_t excluded = Calibration::excluded_for(live);
-  std::vector<OwnQuery> queries =
-      draw_own_queries(table_, options_.seed, build,
-                       {.queries = kQueries, .neighbors = IvfTuning::kMeasured.back() + excluded});
-  IvfTuning fresh{.rows = live, .holes = live > 4 * excluded ? 1U : 0U};
-  fresh.of(Reach::kNearest) = measure(queries, 0, build);
-  if (fresh.holes != 0)
-    fresh.of(Reach::kBeyond) =
-        measure(beyond_nearest(std::move(queries), excluded), excluded, build);
+  if (size() < 2) return {};
+  const IvfTuning fresh = IvfCalibration(table_, *trained()).measure(options_.seed, build);
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   state_->tuning = fresh;
   return {};
-}
-
-/// `excluded`: how many of OwnQuery::nearest are taken out as by a filter.
-inline IvfPqIndex::Measured IvfPqIndex::measure(const std::vector<OwnQuery>& queries,
-                                                std::size_t excluded,
-                                                const BuildOptions& build) const {
-  const std::vector<std::uint32_t> list_of = trained()->lists.lists_of(table_.size());
-  Pairs pairs;
-  std::mutex adding;
-  std::vector<Scratch> scratches(thread_count(build.threads));
-  parallel_for(queries.size(), build.threads, 4,
-               [&](std::size_t begin, std::size_t end, std::size_t thread) {
-                 for (std::size_t q = begin; q < end; ++q) {
-                   const auto more = measure(queries[q], excluded, list_of, scratches[thread]);
-                   const std::lock_guard<std::mutex> lock(adding);
-                   for (std::size_t i = 0; i < more.size(); ++i)
-                     pairs[i].insert(pairs[i].end(), more[i].begin(), more[i].end());
-                 }
-                 return true;
-               });
-  Measured measured;
-  for (std::size_t i = 0; i < pairs.size(); ++i) measured[i] = IvfTuning::Quantiles(pairs[i]);
-  return measured;
-}
-
-/// What one row as a query shows.
-inline IvfPqIndex::Pairs IvfPqIndex::measure(const OwnQuery& own, std::size_t excluded,
-                                             std::span<const std::uint32_t> list_of,
-                                             Scratch& scratch) const {
-  constexpr std::size_t kCodesMax = 8'192;  // A true neighbour is rarely farther down.
-  const ResidualCodes& learned = trained()->codes;
-  const VectorView row = table_.rows().view(own.position);
-  probe(row, {.k = kCodesMax, .lists = {lists()}, .hidden = own.position}, scratch, nullptr);
-  std::vector<Neighbor>& codes = scratch.found.sorted();
-  // Fewer where rows were deleted meanwhile.
-  const auto holes_end = static_cast<std::ptrdiff_t>(std::min(excluded, own.nearest.size()));
-  const std::unordered_set<Slot> holes(own.nearest.begin(), own.nearest.begin() + holes_end);
-  std::erase_if(codes, [&](const Neighbor& code) {
-    // The second: inserted meanwhile.
-    return holes.contains(table_.slot(code.reference)) || code.reference >= list_of.size();
-  });
-  const float nearest_list = scratch.candidates.front().distance;
-  learned.rank_lists(scratch.coded_query, scratch.candidates);
-  table_.rows().prepare(row, scratch.row_query);
-  std::vector<float> distances;
-  distances.reserve(codes.size());
-  for (const Neighbor& code : codes)
-    distances.push_back(table_.rows().distance(scratch.row_query, code.reference));
-
-  Pairs pairs;
-  for (std::size_t which = 0; which < pairs.size(); ++which) {
-    const std::size_t wanted = std::min(IvfTuning::kMeasured[which], own.truth.size());
-    if (wanted == 0 || codes.size() < wanted) continue;
-    const float kth_code = codes[wanted - 1].distance;
-    const float kth_row =
-        learned.length(scratch.coded_query, learned.of_rows(own.truth[wanted - 1]));
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      if (!is_true_neighbor(own, wanted, distances[i])) continue;
-      const std::uint32_t list = list_of[codes[i].reference];
-      const float distance = scratch.candidates[list].distance;
-      const float error = trained()->lists.error(list);
-      const float part = error > 0 ? 1.0F / error : 0.0F;
-      pairs[which].push_back({.behind_first = distance - nearest_list,
-                              .behind_code = learned.list_length(distance) - kth_code,
-                              .code_gap = (codes[i].distance - kth_code) * part,
-                              .row_gap = (codes[i].distance - kth_row) * part});
-    }
-  }
-  return pairs;
 }
 
 inline std::vector<SectionOut> IvfPqIndex::sections() const {
@@ -559,7 +326,7 @@ inline Result<IvfPqIndex> IvfPqIndex::attach(std::size_t dimension, const IvfPqO
   }
   auto learned = index->attach_codes(set);
   if (!learned) return std::move(learned).error();
-  auto trained = std::make_unique<Trained>(*std::move(learned));
+  auto trained = std::make_unique<CodedLists>(*std::move(learned));
   if (Status status = trained->lists.attach(set, index->positions()); !status)
     return std::move(status).error();
   index->publish(std::move(trained));

@@ -55,13 +55,9 @@ struct ListsMet {
   std::size_t entries = 0;
   std::size_t wanted = 0;
 
-  /// Whether far fewer are wanted than their `share` of all entries explains: the neighbourhood of
-  /// the query is excluded.
   bool is_hole(double share) const noexcept {
-    const auto some = static_cast<double>(wanted);
-    const auto others = static_cast<double>(entries - wanted);
     // Wanted ones spread evenly would leave a run of 8 / share without any once in 3,000 times.
-    return others > some + (3.0 * some * (1.0 - share) + 8.0) / share;
+    return is_around_hole(wanted, entries - wanted, share, 8.0);
   }
 };
 
@@ -211,7 +207,7 @@ struct IvfTuning {
   }
 
  private:
-  /// A sample of 128 queries says nothing of what is beyond.
+  /// A sample of 256 queries says nothing of what is beyond.
   static constexpr float kRecallMax = 0.999F;
   /// What each gap may lose of the neighbours in the lists that are read.
   static constexpr float kCodeRecall = 0.998F;

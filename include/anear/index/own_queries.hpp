@@ -61,15 +61,13 @@ inline std::vector<OwnQuery> draw_own_queries(const VectorTable& table, std::uin
   return queries;
 }
 
-/// The same queries as a filter sees them that excludes the `excluded` nearest: those are left in
+/// The same query as a filter sees it that excludes the `excluded` nearest: those are left in
 /// `nearest`, the truth begins behind them.
-inline std::vector<OwnQuery> beyond_nearest(std::vector<OwnQuery> queries, std::size_t excluded) {
-  for (OwnQuery& query : queries) {
-    const std::size_t from = std::min(excluded, query.truth.size());
-    query.truth.erase(query.truth.begin(), query.truth.begin() + static_cast<std::ptrdiff_t>(from));
-    query.nearest.resize(from);
-  }
-  return queries;
+inline OwnQuery beyond_nearest(OwnQuery query, std::size_t excluded) {
+  const std::size_t from = std::min(excluded, query.truth.size());
+  query.truth.erase(query.truth.begin(), query.truth.begin() + static_cast<std::ptrdiff_t>(from));
+  query.nearest.resize(from);
+  return query;
 }
 
 /// Whether `distance` is that of one of the `wanted` true neighbours, up to rounding.
