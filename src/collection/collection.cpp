@@ -228,8 +228,7 @@ Result<BatchHits> Collection::search_batch(MatrixView queries, const Query& quer
   if (!plan) return plan.error();
   const VectorSchema& vector = impl_->schema.vectors[plan->vector];
   for (std::size_t i = 0; i < queries.rows(); ++i) {
-    if (Status status =
-            check_vector(queries.row(i), vector.dimension, vector.metric, ScalarKind::kF32);
+    if (Status status = check_query_vector(queries.row(i), vector.dimension, vector.metric);
         !status) {
       return std::move(status).error().at_record(static_cast<std::int64_t>(i));
     }

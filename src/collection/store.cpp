@@ -191,6 +191,7 @@ Result<VerifyReport> Store::verify() const {
   const auto guard = CallGuard::enter(*impl_->runtime);
   if (!guard) return guard.error();
   if (Status bytes = impl_->runtime->bytes->verify(); !bytes) return std::move(bytes).error();
+  if (Status mark = verify_mark(*impl_->runtime); !mark) return std::move(mark).error();
   VerifyReport report;
   for (const auto& collection : impl_->all_collections()) {
     // Indexes and images keep still while they are compared with the records.

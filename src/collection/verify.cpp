@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
+#include "anear/storage/high_water_mark.hpp"
 #include "anear/storage/image_file.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
@@ -162,6 +163,22 @@ class Verification {
 };
 
 }  // namespace
+
+Status verify_mark(StoreRuntime& runtime) {
+  if (runtime.is_in_memory()) return {};
+  // A reader may meet a writer in the middle of one.
+  for (int tries = 0; tries < 3; ++tries) {
+    const std::lock_guard hold(runtime.marking);
+    const auto reading =
+        storage::HighWaterMark::read(*runtime.files, runtime.path, runtime.identity.id);
+    if (!reading) return reading.error();
+    if (reading->unreadable == 0) return {};
+  }
+  return Error{ErrorCode::kCorruption,
+               "one of the two high-water marks of '" + runtime.path +
+                   "' is damaged. The other one counts; opening the store for writing renews both",
+               Subcode::kChecksum};
+}
 
 Status verify_collection(const CollectionState& collection, VerifyReport& report) {
   return Verification(collection, report).run();

@@ -363,6 +363,28 @@ TEST_CASE("A log that lost acknowledged commits is noticed") {
   }
 }
 
+TEST_CASE("A damaged mark is told by verify, and renewed when the store is opened for writing") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    add(*docs, clustered_rows({10, kDimension}, 6), 0, 10);
+  }
+  std::string marks = bytes_of_file(path + "/MARK");
+  const std::size_t byte = GENERATE(20U, 4'096U + 20U);
+  marks[byte] = static_cast<char>(marks[byte] ^ 1);
+  overwrite_file(path + "/MARK", marks);
+  {
+    const auto checked = must_open(path, {.read_only = true}).verify();
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().code == ErrorCode::kCorruption);
+    CHECK(checked.error().message.find("mark") != std::string::npos);
+  }
+  CHECK(must_open(path).verify());
+  CHECK(must_open(path, {.read_only = true}).verify());
+}
+
 TEST_CASE("Any file cut anywhere is a typed error or harmless, after a close and after a kill") {
   const TempDirectory directory;
   const std::string closed = directory / "closed";

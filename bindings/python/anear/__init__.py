@@ -20,7 +20,7 @@ The indexes alone, in memory, with row numbers as keys:
     found.keys, found.distances                    # one row a query
 
 Every function may be called from any thread; long ones release the GIL. Every exception is an anear.Error (but TypeError where
-a call has no such argument or a number is negative) with a class, `code` and `subcode` for its cause, and `record` or `position` where one record of a batch or one place in a filter is to
+a call has no such argument) with a class, `code` and `subcode` for its cause, and `record` or `position` where one record of a batch or one place in a filter is to
 blame. A handle from before a fork raises ForkedError in the child: open the store there.
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from ._checks import number, text, whole
 from ._core import BatchHits, Hits, Record
-from ._errors import InvalidArgumentError
+from ._errors import ForkedError, InvalidArgumentError
 from ._schema import Schema, schema_of
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Collection:
     def __repr__(self) -> str:
         try:
             return f"<anear.Collection {self.name!r}: {len(self)} records>"
+        except ForkedError:
+            return f"<anear.Collection {self.name!r}, opened before a fork>"
         except Exception:
             return f"<anear.Collection {self.name!r}, not readable>"
 

@@ -47,7 +47,7 @@ class Hnsw:
 
     `links`: links a record on the upper levels (M), twice as many on the lowest. `ef_construction`: candidates weighed for
     each insertion. `codes`: what the walk reads: "i8" (fastest; candidates are re-ranked on the rows, so distances are
-    exact), "f16" or "f32".
+    exact), "f16" or "f32"; numpy's names "int8", "float16", "float32" are understood too.
 
         anear.Vector(384, index=anear.Hnsw(links=24))
     """

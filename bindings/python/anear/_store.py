@@ -11,7 +11,7 @@ from typing import Any
 from . import _core
 from ._checks import text, whole
 from ._collection import Collection
-from ._errors import Error
+from ._errors import Error, ForkedError
 from ._schema import FieldType, Vector, describe_fields, describe_vectors
 
 
@@ -37,6 +37,8 @@ class Store:
     def __repr__(self) -> str:
         try:
             return f"<anear.Store {self.path!r}: {', '.join(self.collections()) or 'no collections'}>"
+        except ForkedError:
+            return f"<anear.Store {self.path!r}, opened before a fork>"
         except Error:
             return f"<anear.Store {self.path!r}, closed>"
 

@@ -13,6 +13,7 @@
 #include "anear/collection/collection.hpp"
 #include "bindings.hpp"
 #include "numpy_views.hpp"
+#include "option_words.hpp"
 #include "values.hpp"
 
 namespace anear::python {
@@ -126,7 +127,7 @@ void add_vectors(OwnedBatch& owned, const CollectionSchema& schema, const py::ob
     return;
   }
   for (const auto& [name, rows] : py::reinterpret_borrow<py::dict>(vectors))
-    add(py::str(name), rows);
+    add(as_name(name, "vectors"), rows);
 }
 
 /// fields={"name": [one value a key], …}, or one dict a key.
@@ -163,7 +164,7 @@ py::dict columns_of(const py::object& fields, std::size_t count) {
 void add_fields(OwnedBatch& owned, const CollectionSchema& schema, const py::object& fields) {
   if (fields.is_none()) return;
   for (const auto& [name, values] : columns_of(fields, owned.keys.views.size())) {
-    owned.names.push_back(py::str(name));
+    owned.names.push_back(as_name(name, "fields"));
     const std::string& field = owned.names.back();
     owned.values.push_back(as_column(values, {field, type_of(schema, field)}));
   }

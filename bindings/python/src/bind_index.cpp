@@ -47,8 +47,9 @@ std::string path_of(const py::object& path) {
 }
 
 template <typename Index>
-py::array_t<std::int64_t> add(Owned<Index>& owned, const py::object& rows, std::size_t threads,
-                              const py::object& progress) {
+py::array_t<std::int64_t> add(Owned<Index>& owned, const py::object& rows,
+                              const py::object& thread_count, const py::object& progress) {
+  const auto threads = as_whole<std::size_t>(thread_count, "threads");
   const Matrix matrix = as_matrix(rows, "rows");
   const std::shared_ptr<Index> index = owned.index;
   std::vector<Slot> slots(matrix.view.rows());
@@ -138,9 +139,13 @@ void bind_common(Class& type) {
            "progress(done, total) may return False to stop: CancelledError.")
       .def(
           "search",
-          [](const Owned<Index>& index, const py::object& queries, std::size_t k, float recall,
-             std::size_t effort, std::size_t threads) {
-            return search(index, queries, {.k = k, .recall = recall, .effort = effort}, threads);
+          [](const Owned<Index>& index, const py::object& queries, const py::object& k,
+             const float recall, const py::object& effort, const py::object& threads) {
+            return search(index, queries,
+                          {.k = as_whole<std::size_t>(k, "k"),
+                           .recall = recall,
+                           .effort = as_whole<std::size_t>(effort, "effort")},
+                          as_whole<std::size_t>(threads, "threads"));
           },
           arg("queries"), arg("k") = 10, py::kw_only(), arg("recall") = 0.95F, arg("effort") = 0,
           arg("threads") = 1,
@@ -151,7 +156,8 @@ void bind_common(Class& type) {
            "Rows of these keys are not found any more. Returns how many there were.")
       .def(
           "calibrate",
-          [](Owned<Index>& owned, std::size_t threads) {
+          [](Owned<Index>& owned, const py::object& thread_count) {
+            const auto threads = as_whole<std::size_t>(thread_count, "threads");
             const std::shared_ptr<Index> index = owned.index;
             unwrap(without_gil([&] { return index->calibrate({.threads = threads}); }));
           },
@@ -184,15 +190,16 @@ void bind_common(Class& type) {
                              [](const Owned<Index>& owned) { return owned.index->row_bytes(); });
 }
 
-std::unique_ptr<Owned<FlatIndex>> make_flat(std::size_t dimension, const std::string& metric,
+std::unique_ptr<Owned<FlatIndex>> make_flat(const py::object& dimension, const std::string& metric,
                                             const std::string& dtype, const std::string& codes) {
   return own(FlatIndex::create(
-      dimension,
+      as_whole<std::size_t>(dimension, "dimension"),
       {.metric = as_metric(metric), .rows = as_scalar(dtype), .codes = as_scalar(codes)}));
 }
 
-void train(Owned<IvfPqIndex>& owned, const py::object& sample, std::size_t threads,
+void train(Owned<IvfPqIndex>& owned, const py::object& sample, const py::object& thread_count,
            const py::object& progress) {
+  const auto threads = as_whole<std::size_t>(thread_count, "threads");
   const Matrix matrix = as_matrix(sample, "sample");
   ProgressCall watched(progress);
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
@@ -210,18 +217,19 @@ void bind_ivf_pq(py::module_& module) {
       "Inverted lists of product codes: train(sample), then add(). The "
       "least memory beside the rows.");
   ivf_pq
-      .def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
-                       std::uint32_t lists, std::uint32_t subspaces, bool rotate,
-                       std::uint32_t iterations, std::uint64_t seed) {
+      .def(py::init([](const py::object& dimension, const std::string& metric,
+                       const std::string& dtype, const py::object& lists,
+                       const py::object& subspaces, bool rotate, const py::object& iterations,
+                       const py::object& seed) {
              IvfPqOptions options;
              options.metric = as_metric(metric);
              options.rows = as_scalar(dtype);
-             options.lists = lists;
-             options.subspaces = subspaces;
+             options.lists = as_whole<std::uint32_t>(lists, "lists");
+             options.subspaces = as_whole<std::uint32_t>(subspaces, "subspaces");
              options.rotate = rotate;
-             options.iterations = iterations;
-             options.seed = seed;
-             return own(IvfPqIndex::create(dimension, options));
+             options.iterations = as_whole<std::uint32_t>(iterations, "iterations");
+             options.seed = as_whole<std::uint64_t>(seed, "seed");
+             return own(IvfPqIndex::create(as_whole<std::size_t>(dimension, "dimension"), options));
            }),
            arg("dimension"), py::kw_only(), arg("metric") = "cosine", arg("dtype") = "f32",
            arg("lists") = defaults.lists, arg("subspaces") = defaults.subspaces,
@@ -256,17 +264,17 @@ void bind_index(py::module_& module) {
   py::class_<Owned<HnswIndex>> hnsw(module, "HnswIndex",
                                     "A graph of near rows, in memory. `codes`: what walks compare; "
                                     "answers carry exact distances of the rows.");
-  hnsw.def(py::init([](std::size_t dimension, const std::string& metric, const std::string& dtype,
-                       const std::string& codes, std::uint32_t links, std::uint32_t ef_construction,
-                       std::uint64_t seed) {
+  hnsw.def(py::init([](const py::object& dimension, const std::string& metric,
+                       const std::string& dtype, const std::string& codes, const py::object& links,
+                       const py::object& ef_construction, const py::object& seed) {
              HnswOptions options;
              options.metric = as_metric(metric);
              options.rows = as_scalar(dtype);
              options.codes = as_scalar(codes);
-             options.links_max = links;
-             options.ef_construction = ef_construction;
-             options.seed = seed;
-             return own(HnswIndex::create(dimension, options));
+             options.links_max = as_whole<std::uint32_t>(links, "links");
+             options.ef_construction = as_whole<std::uint32_t>(ef_construction, "ef_construction");
+             options.seed = as_whole<std::uint64_t>(seed, "seed");
+             return own(HnswIndex::create(as_whole<std::size_t>(dimension, "dimension"), options));
            }),
            arg("dimension"), py::kw_only(), arg("metric") = "cosine", arg("dtype") = "f32",
            arg("codes") = "i8", arg("links") = defaults.links_max,

@@ -34,7 +34,7 @@ def test_flat_index_is_exact(metric, dtype):
     assert np.allclose(found.distances, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("codes", ["i8", "f16", "f32"])
+@pytest.mark.parametrize("codes", ["i8", "int8", "f16", "float16", "f32", "float32"])
 def test_hnsw_index_keeps_its_recall_promise(codes):
     index = anear.HnswIndex(32, metric="cosine", codes=codes)
     index.add(ROWS, threads=2)
@@ -139,12 +139,36 @@ def test_strided_rows_are_read_where_they_are():
         lambda: anear.FlatIndex(4).search([1, 2, 3, 4], 0),
         lambda: anear.FlatIndex(4).search([1, 2, 3, 4], 10_001),
         lambda: anear.FlatIndex(4).search([1, 2, 3, 4], recall=1.5),
+        lambda: anear.FlatIndex(4).search([[1, 2, 3]]),
         lambda: anear.FlatIndex(4).add(np.zeros((2, 2, 2))),
+        lambda: anear.FlatIndex(-1),
+        lambda: anear.FlatIndex(4.5),
+        lambda: anear.HnswIndex(-1),
+        lambda: anear.HnswIndex(4, links=-1),
+        lambda: anear.HnswIndex(4, ef_construction=2**32),
+        lambda: anear.HnswIndex(4, seed=-1),
+        lambda: anear.IvfPqIndex("4"),
+        lambda: anear.IvfPqIndex(4, lists=-1),
+        lambda: anear.IvfPqIndex(4).train(np.ones((3, 4)), threads=-1),
+        lambda: anear.FlatIndex(4).add(np.ones((1, 4)), threads=-1),
+        lambda: anear.FlatIndex(4).search([1, 2, 3, 4], -1),
+        lambda: anear.FlatIndex(4).search([1, 2, 3, 4], effort=-1),
+        lambda: anear.FlatIndex(4).calibrate(threads=-1),
     ],
 )
 def test_bad_input_raises_invalid_argument(call):
     with pytest.raises(anear.InvalidArgumentError):
         call()
+
+
+def test_an_error_of_a_query_says_so_and_which():
+    with pytest.raises(anear.InvalidArgumentError, match="query vector has dimension 3, expected 4"):
+        anear.FlatIndex(4).search([1, 2, 3])
+    with pytest.raises(anear.InvalidArgumentError, match="links: expected an integer from 0 to 4294967295, got -1"):
+        anear.HnswIndex(4, links=-1)
+    with pytest.raises(anear.InvalidArgumentError) as caught:
+        anear.FlatIndex(4).search([[1, 2, 3, 4], [0, 0, 0, 0]])
+    assert caught.value.record == 1 and "query vector is zero" in str(caught.value)
 
 
 def test_a_bad_row_is_named_and_changes_nothing():

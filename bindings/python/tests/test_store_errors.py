@@ -96,6 +96,8 @@ WRITES = {
     "a payload above 16 MiB": ((KEYS, ROWS[:3], None, ["p", b"x" * (2**24 + 1), None]), anear.LimitExceededError, 20, 1, ["16"]),
     "not JSON": ((KEYS, ROWS[:3], {"tags": [{"a": {1j}}, None, None]}), Bad, 4, 0, ["JSON"]),
     "dicts for too few keys": ((KEYS, ROWS[:3], [{"size": 1}]), Bad, 14, None, ["1", "3"]),
+    "a field name that is no string": ((KEYS, ROWS[:3], {5: [1, 2, 3]}), Bad, 13, None, ["fields", "5"]),
+    "a vector name that is no string": ((KEYS, {None: ROWS[:3]}), Bad, 13, None, ["vectors", "None"]),
     "lists for a record": (("p", ROWS[0], [{"size": 1}, {}]), Bad, 4, None, ["dict"]),
 }
 
@@ -133,9 +135,9 @@ READS = {
     "no query": (lambda d: d.search(), 0, ["key="]),
     "query and key": (lambda d: d.search(ROWS[0], key="a"), 0, ["key="]),
     "words as a query": (lambda d: d.search("edit photos"), 4, ["edit photos", "key="]),
-    "a nan query": (lambda d: d.search(rows(1, 0, np.nan)[0]), 2, []),
-    "a zero query": (lambda d: d.search(np.zeros(8)), 3, []),
-    "one bad query of a batch": (lambda d: d.search_batch(rows(4, 2, np.inf)), 2, []),
+    "a nan query": (lambda d: d.search(rows(1, 0, np.nan)[0]), 2, ["query vector"]),
+    "a zero query": (lambda d: d.search(np.zeros(8)), 3, ["query vector"]),
+    "one bad query of a batch": (lambda d: d.search_batch(rows(4, 2, np.inf)), 2, ["query vector"]),
     "a filter that is no string": (lambda d: d.search(ROWS[0], filter=5), 4, ["int"]),
     "params without a filter": (lambda d: d.search(ROWS[0], params={"a": 1}), 12, ["filter"]),
     "params without a filter to count": (lambda d: d.count(params={"a": 1}), 12, ["filter"]),

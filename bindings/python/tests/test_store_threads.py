@@ -147,6 +147,7 @@ def test_a_forked_child_is_told_to_open_for_itself(store, tmp_path):
                     seen.append("no error")
                 except anear.ForkedError as error:
                     seen.append("forked" if "fork" in str(error) and error.code == 10 else str(error))
+            seen.append(f"{store!r} {docs!r}")
             with anear.open(tmp_path / "of the child") as own:
                 seen.append(str(own.collections()))
         except BaseException as failure:
@@ -157,7 +158,8 @@ def test_a_forked_child_is_told_to_open_for_itself(store, tmp_path):
     with os.fdopen(reading) as pipe:
         seen = pipe.read().splitlines()
     assert os.waitpid(child, 0)[1] == 0
-    assert seen == ["forked"] * len(calls) + ["[]"]
+    shown = f"<anear.Store {store.path!r}, opened before a fork> <anear.Collection 'docs', opened before a fork>"
+    assert seen == ["forked"] * len(calls) + [shown, "[]"]
     # The parent goes on as if nothing had been, and still holds its lock.
     docs.upsert("c", ROWS[2])
     assert len(docs) == 2

@@ -173,8 +173,7 @@ inline Status check_options(const SearchOptions& options) {
 /// What every search checks first.
 inline Status check_search(VectorView query, std::size_t dimension, Metric metric,
                            const SearchOptions& options) {
-  if (Status status = check_vector(query, dimension, metric, ScalarKind::kF32); !status)
-    return status;
+  if (Status status = check_query_vector(query, dimension, metric); !status) return status;
   return check_options(options);
 }
 

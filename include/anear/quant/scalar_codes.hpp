@@ -101,6 +101,15 @@ inline Status check_vector(VectorView row, std::size_t dimension, Metric metric,
   return {};
 }
 
+/// check_vector() of a query: its errors say so.
+inline Status check_query_vector(VectorView query, std::size_t dimension, Metric metric) {
+  Status status = check_vector(query, dimension, metric, ScalarKind::kF32);
+  if (status) return status;
+  Error error = std::move(status).error();
+  error.message.insert(0, "query ");
+  return error;
+}
+
 class ScalarCodes {
  public:
   ScalarCodes(std::size_t dimension, Metric metric, ScalarKind kind)
