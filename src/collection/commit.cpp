@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "collection/indexes.hpp"
 #include "collection/record_reader.hpp"
 #include "collection/store_opening.hpp"
 
@@ -103,6 +104,7 @@ Status Commit::stage_update(WriteRequest& request) {
   std::vector<PreparedRecord>& records = request.batch.records;
   const auto current = read_current(collection, records, {.fields = true, .payload = true});
   if (!current) return current.error();
+  const View view = collection.pin();  // No request of this group names these records.
   std::size_t moved = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (!(*current)[i]) {
@@ -112,8 +114,7 @@ Status Commit::stage_update(WriteRequest& request) {
     }
     if (!has_rows(records[i])) continue;
     ++moved;
-    if (Status filled = fill_rows(collection, (*current)[i]->slot, records[i]); !filled)
-      return filled;
+    fill_rows(view, (*current)[i]->slot, records[i]);
   }
   if (Status fits = check_expected(request.batch, *current); !fits) return fits;
   const auto first = first_new_slot(collection, moved);
@@ -216,16 +217,12 @@ Result<Commit::CurrentRecords> Commit::read_current(const CollectionState& colle
 }
 
 /// Takes the rows that an update does not give from the record's old slot.
-Status Commit::fill_rows(const CollectionState& collection, Slot from,
-                         PreparedRecord& record) const {
+void Commit::fill_rows(const View& view, Slot from, PreparedRecord& record) {
   for (std::size_t v = 0; v < record.rows.size(); ++v) {
     if (!record.rows[v].empty()) continue;
-    const keys::VectorNumber vector{collection.number, static_cast<std::uint16_t>(v)};
-    auto stored = runtime_.bytes->get(Family::kRows, keys::row(vector, from), nullptr);
-    if (!stored) return std::move(stored).error();
-    if (*stored) record.rows[v] = std::move(**stored);
+    const VectorView row = row_of(view->vectors[v], from);
+    if (!row.empty()) record.rows[v] = keys::encode_row(row);
   }
-  return {};
 }
 
 Commit::Effect& Commit::effect_on(CollectionState& collection) {

@@ -79,6 +79,15 @@ Status CommitQueue::commit_meta(storage::WriteBatch batch) {
   const std::lock_guard hold(committing_);
   const Sequence sequence = runtime_.last_sequence + 1;
   batch.put(storage::Family::kMeta, keys::kSequence, keys::encode_sequence(sequence));
+  return write_apart(batch, sequence);
+}
+
+Status CommitQueue::commit_derived(const storage::WriteBatch& batch) {
+  const std::lock_guard hold(committing_);
+  return write_apart(batch, runtime_.last_sequence);
+}
+
+Status CommitQueue::write_apart(const storage::WriteBatch& batch, Sequence sequence) {
   if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
   if (Status marked = runtime_.set_mark(sequence); !marked) runtime_.log(marked.error().message);
   storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();

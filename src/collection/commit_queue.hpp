@@ -12,7 +12,7 @@
 //   (4) After a failed write the store accepts no other one (ByteStore); its group's outcome is
 //       kOutcomeUnknown, or kNoSpace when it is surely not there.
 //
-// Threads: submit() and commit_meta() from any.
+// Threads: submit(), commit_meta() and commit_derived() from any.
 #pragma once
 
 #include <condition_variable>
@@ -54,6 +54,8 @@ class CommitQueue {
   /// Commits changes of the store itself (a collection made or dropped) as a commit of its own;
   /// synced in either mode.
   Status commit_meta(storage::WriteBatch batch);
+  /// Commits where things stand now: no change that a sequence counts. Synced in either mode.
+  Status commit_derived(const storage::WriteBatch& batch);
 
  private:
   struct Waiting {
@@ -64,6 +66,7 @@ class CommitQueue {
 
   std::vector<Waiting*> take_group();
   void commit_group(const std::vector<Waiting*>& group);
+  Status write_apart(const storage::WriteBatch& batch, Sequence sequence);
 
   StoreRuntime& runtime_;
   std::mutex mutex_;

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "anear/storage/image_file.hpp"
+#include "collection/commit_queue.hpp"
 #include "collection/indexes.hpp"
+#include "collection/row_files.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -45,12 +47,11 @@ std::vector<storage::ImageSectionOut> sections_of(const SlotsImage& image) {
       {"key_bytes", 1, image.bytes.size(), {std::as_bytes(std::span(image.bytes))}}};
 }
 
-std::vector<storage::ImageSectionOut> sections_of(const AnyIndex& index) {
+std::vector<storage::ImageSectionOut> out(const std::vector<SectionOut>& sections) {
   std::vector<storage::ImageSectionOut> out;
-  for (SectionOut& section : index.sections()) {
-    out.push_back(
-        {std::move(section.name), section.stride, section.count, std::move(section.pieces)});
-  }
+  out.reserve(sections.size());
+  for (const SectionOut& section : sections)
+    out.push_back({section.name, section.stride, section.count, section.pieces});
   return out;
 }
 
@@ -72,82 +73,160 @@ Result<std::span<T>> section(const CollectionState& collection, const storage::I
   return damaged(collection, "lacks its section '" + std::string(name) + "'");
 }
 
-void remove_file(const StoreRuntime& runtime, const std::string& file) {
-  const std::string path = storage::path_in(runtime.images_directory(), file);
-  if (Status removed = runtime.files->remove(path); !removed)
-    runtime.log("cannot remove the old image '" + path + "': " + removed.error().message);
-}
-
 class ImageWriter {
  public:
   ImageWriter(CollectionState& collection, const View& view)
-      : collection_(collection), view_(view), runtime_(*collection.runtime) {}
+      : collection_(collection),
+        view_(view),
+        runtime_(*collection.runtime),
+        next_file_(collection.manifest.next_file) {}
 
   Status write_all() {
     const SlotsImage slots = slots_image(collection_, *view_);
     if (Status written = write(kSlotsImage, kSlotsImageKind, sections_of(slots)); !written)
       return written;
     for (std::size_t v = 0; v < view_->vectors.size(); ++v) {
-      const SearchedVector& vector = view_->vectors[v];
-      if (Status written = write(static_cast<std::uint32_t>(v), vector.index->kind(),
-                                 sections_of(*vector.index));
-          !written) {
-        return written;
-      }
-      images_.back().next_slot = vector.tail.first_slot(view_->next_slot);
+      if (Status written = write_vector(v); !written) return written;
     }
     return {};
   }
 
-  /// Names the written images in the manifest: from here on they count.
+  /// Names the written images in the manifest: from here on they count, and rows that are in files
+  /// leave the tail's family.
   Status install() {
     storage::CollectionManifest manifest = collection_.manifest;
     manifest.images = images_;
     manifest.next_slot = view_->next_slot;
+    manifest.next_file = next_file_;
     storage::WriteBatch batch;
     batch.put(storage::Family::kMeta, keys::manifest(collection_.number),
               storage::encode_manifest(manifest));
-    if (view_->sequence > kChangesKept) {
-      batch.remove_range(storage::Family::kChanges, keys::change({collection_.number, 0}),
-                         keys::change({collection_.number, view_->sequence - kChangesKept}));
-    }
-    if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
+    // Key by key: a compaction of ranges that fails ends the process (ADR 0009).
+    for (std::string& row : moved_) batch.remove(storage::Family::kRows, std::move(row));
+    if (Status trimmed = trim_changes(batch); !trimmed) return trimmed;
+    if (Status written = runtime_.commits->commit_derived(batch); !written) return written;
     std::swap(collection_.manifest, manifest);
-    remove_images(runtime_, manifest.images);
-    collection_.image_bytes = bytes_;
+    for (std::size_t v = 0; v < view_->vectors.size(); ++v)
+      collection_.row_files_of[v] = view_->vectors[v].index;
+    remove_files_of(manifest.images);
+    collection_.image_bytes = bytes_of_images(collection_);
     collection_.image_sequence = view_->sequence;
     collection_.changed_since_image = 0;
     return {};
   }
 
-  void discard() { remove_images(runtime_, images_); }
+  void discard() { remove_files_of(images_); }
 
   static constexpr std::uint32_t kSlotsImageKind = 100;
 
  private:
+  Status write_vector(std::size_t v) {
+    const SearchedVector& vector = view_->vectors[v];
+    const auto number = static_cast<std::uint32_t>(v);
+    const IndexSections sections = split_sections(vector.index->sections());
+    const storage::ManifestImage* old = image_of(collection_.manifest, number);
+    const bool grown = old != nullptr && collection_.row_files_of[v].lock() == vector.index;
+    const Slot next_slot = vector.tail.first_slot(view_->next_slot);
+    if (Status held =
+            check_moved(v, old == nullptr || old->rows.empty() ? 0 : old->next_slot, next_slot);
+        !held) {
+      return held;
+    }
+    auto rows =
+        write_row_files(collection_, {number, view_->sequence}, sections,
+                        grown ? old->rows : std::vector<storage::ManifestRowFile>{}, next_file_);
+    if (!rows) return std::move(rows).error();
+    Status written = write(number, vector.index->kind(), out(sections.other));
+    // Also of an image that was not written: discard() has to know its row files.
+    if (!written) images_.push_back({{}, 0, number, 0, {}});
+    images_.back().rows = std::move(*rows);
+    images_.back().next_slot = next_slot;
+    return written;
+  }
+
+  /// Rows leave the byte store only when the index has each of them, number by number.
+  Status check_moved(std::size_t v, Slot first, Slot end) {
+    const VectorSchema& schema = collection_.schema.vectors[v];
+    const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
+    storage::KeyRange range = keys::rows_from(number, first);
+    range.end = keys::row(number, end);
+    const auto entry = runtime_.bytes->iterate(std::move(range), view_.snapshot.get());
+    for (; entry->valid(); entry->next()) {
+      const Slot slot = keys::slot_at_end(entry->key());
+      moved_.emplace_back(entry->key());
+      if (!view_->live.contains(slot)) continue;
+      const auto row = keys::decode_row(entry->value(), schema.dimension, schema.kind);
+      if (!row) return row.error();
+      const VectorView indexed = row_of(view_->vectors[v], slot);
+      if (indexed.bytes() != row->bytes() ||
+          std::memcmp(indexed.data(), row->data(), row->bytes()) != 0) {
+        return Error{ErrorCode::kCorruption,
+                     "collection '" + collection_.name + "', vector '" + schema.name +
+                         "': the index has another row than was written in slot " +
+                         std::to_string(slot)};
+      }
+    }
+    return entry->status();
+  }
+
+  Status trim_changes(storage::WriteBatch& batch) const {
+    if (view_->sequence <= kChangesKept) return {};
+    storage::KeyRange old = keys::all_of(storage::Family::kChanges, collection_.number);
+    old.end = keys::change({collection_.number, view_->sequence - kChangesKept});
+    const auto entry = runtime_.bytes->iterate(std::move(old), view_.snapshot.get());
+    for (; entry->valid(); entry->next())
+      batch.remove(storage::Family::kChanges, std::string(entry->key()));
+    return entry->status();
+  }
+
   Status write(std::uint32_t vector, std::uint32_t kind,
                const std::vector<storage::ImageSectionOut>& sections) {
     const std::string part = vector == kSlotsImage ? "slots" : std::to_string(vector);
     const std::string name = std::to_string(collection_.number) + "-" + part + "-" +
-                             std::to_string(view_->sequence) + "-" +
-                             std::to_string(collection_.images_written++) + ".image";
+                             std::to_string(next_file_++) + ".image";
     const auto bytes =
-        storage::write_image(*runtime_.files, runtime_.images_directory(), name,
+        storage::write_image(*runtime_.files, runtime_.directory(storage::kImagesDirectory), name,
                              {runtime_.identity.id, view_->sequence, kind}, sections);
     if (!bytes) return bytes.error();
-    bytes_ += *bytes;
-    images_.push_back({name, view_->sequence, vector, view_->next_slot});
+    images_.push_back({name, view_->sequence, vector, view_->next_slot, {}});
     return {};
+  }
+
+  /// Removes what `images` name and the manifest in force does not.
+  void remove_files_of(const std::vector<storage::ManifestImage>& images) {
+    const FileNames kept = names_of(collection_.manifest.images);
+    for (const std::string& file : names_of(images)) {
+      if (!kept.contains(file)) runtime_.remove_file(file);
+    }
   }
 
   CollectionState& collection_;
   const View& view_;
   StoreRuntime& runtime_;
   std::vector<storage::ManifestImage> images_;
-  std::uint64_t bytes_ = 0;
+  std::vector<std::string> moved_;  ///< Keys of rows that are in files.
+  std::uint64_t next_file_;
 };
 
 }  // namespace
+
+FileNames names_of(std::span<const storage::ManifestImage> images) {
+  FileNames names;
+  for (const storage::ManifestImage& image : images) {
+    if (!image.file.empty()) names.insert(storage::path_in(storage::kImagesDirectory, image.file));
+    for (const storage::ManifestRowFile& file : image.rows)
+      names.insert(storage::path_in(storage::kRowFilesDirectory, file.file));
+  }
+  return names;
+}
+
+const storage::ManifestImage* image_of(const storage::CollectionManifest& manifest,
+                                       std::uint32_t vector) {
+  for (const storage::ManifestImage& image : manifest.images) {
+    if (image.vector == vector) return &image;
+  }
+  return nullptr;
+}
 
 Status write_images(CollectionState& collection, const View& view) {
   if (collection.runtime->is_in_memory()) return {};
@@ -159,36 +238,65 @@ Status write_images(CollectionState& collection, const View& view) {
   return status;
 }
 
-void remove_images(const StoreRuntime& runtime, std::span<const storage::ManifestImage> images) {
-  for (const storage::ManifestImage& image : images) remove_file(runtime, image.file);
+void reclaim_rows(const CollectionState& collection) {
+  const StoreRuntime& runtime = *collection.runtime;
+  if (runtime.is_in_memory()) return;
+  Status done = runtime.bytes->reclaim(keys::all_of(storage::Family::kRows, collection.number));
+  if (!done) runtime.log("reclaiming space: " + done.error().message);
 }
 
-void remove_unnamed_images(const StoreRuntime& runtime, std::vector<std::string> named) {
-  std::sort(named.begin(), named.end());
-  const auto names = runtime.files->list(runtime.images_directory());
-  if (!names) return;
-  for (const std::string& name : *names) {
-    if (!std::binary_search(named.begin(), named.end(), name)) remove_file(runtime, name);
+std::uint64_t bytes_of_images(const CollectionState& collection) {
+  const StoreRuntime& runtime = *collection.runtime;
+  std::uint64_t bytes = 0;
+  for (const std::string& file : names_of(collection.manifest.images)) {
+    const auto facts = runtime.files->info(storage::path_in(runtime.path, file));
+    if (facts) bytes += facts->bytes;
+  }
+  return bytes;
+}
+
+void remove_images(const CollectionState& collection) {
+  for (const std::string& file : names_of(collection.manifest.images))
+    collection.runtime->remove_file(file);
+}
+
+void remove_unnamed_files(const StoreRuntime& runtime, const FileNames& named) {
+  for (const char* directory : {storage::kImagesDirectory, storage::kRowFilesDirectory}) {
+    const auto names = runtime.files->list(runtime.directory(directory));
+    if (!names) continue;
+    for (const std::string& name : *names) {
+      const std::string file = storage::path_in(directory, name);
+      if (!named.contains(file)) runtime.remove_file(file);
+    }
   }
 }
 
 Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchema& vector,
-                                  const storage::ManifestImage& named) {
-  auto image = storage::open_image(*runtime.files, runtime.images_directory(), named.file,
-                                   runtime.identity.id);
+                                  const storage::ManifestImage& named,
+                                  const std::vector<storage::Image>& row_files) {
+  auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
+                                   named.file, runtime.identity.id);
   if (!image) return std::move(image).error();
+  const auto owners = std::make_shared<std::vector<std::shared_ptr<void>>>();
   SectionSet set;
-  set.owner = image->owner;
-  for (storage::ImageSectionIn& section : image->sections)
-    set.sections.push_back({std::move(section.name), section.stride, section.count, section.bytes});
+  const auto add = [&](const storage::Image& from, bool with_slots) {
+    owners->push_back(from.owner);
+    for (const storage::ImageSectionIn& section : from.sections) {
+      if (!with_slots && section.name == "slots") continue;  // The image has the newer ones.
+      set.sections.push_back({section.name, section.stride, section.count, section.bytes});
+    }
+  };
+  for (const storage::Image& file : row_files) add(file, false);
+  add(*image, true);
+  set.owner = owners;
   return attach_index(vector, image->header.kind, set);
 }
 
 Status open_slots_image(CollectionState& collection, CollectionVersion& version,
                         const storage::ManifestImage& named) {
   const StoreRuntime& runtime = *collection.runtime;
-  auto image = storage::open_image(*runtime.files, runtime.images_directory(), named.file,
-                                   runtime.identity.id);
+  auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
+                                   named.file, runtime.identity.id);
   if (!image) return std::move(image).error();
   const auto live = section<std::uint64_t>(collection, *image, "live");
   const auto offsets = section<std::uint64_t>(collection, *image, "key_offsets");

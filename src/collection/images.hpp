@@ -1,5 +1,6 @@
-// Images of a collection on disk: one for each index, and one of its slots (which are live, and
-// their keys). All are derived: losing one costs time, never data or a right answer.
+// Images of a collection on disk: one for each index but for its rows (row_files.hpp), and one of
+// its slots (which are live, and their keys). All are derived: losing one costs time, never data or
+// a right answer.
 //
 //   slots image, kind 100
 //     "live"         stride 8: bit s & 63 of word s >> 6 is set when slot s is live
@@ -12,11 +13,13 @@
 // Threads: CollectionState::indexing is held by write_images(); opening is before all sharing.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "anear/core/error.hpp"
+#include "anear/storage/image_file.hpp"
 #include "collection/store_runtime.hpp"
 
 namespace anear {
@@ -24,19 +27,34 @@ namespace anear {
 /// The number of the slots image in the manifest, where others have the number of their vector.
 inline constexpr std::uint32_t kSlotsImage = 0xffffffffU;
 
-/// Writes new images of `view`, names them in the manifest, removes the old ones and the change log
-/// that only they needed. In memory: does nothing. On failure the old images stay in force.
+/// Writes new images and row files of `view`, names them in the manifest, removes the old ones, the
+/// change log that only they needed, and the tail's copy of the rows. In memory: does nothing. On
+/// failure the old images stay in force.
 Status write_images(CollectionState& collection, const View& view);
 
-/// Removes images that no manifest names any more; what cannot be removed is left to the next open.
-void remove_images(const StoreRuntime& runtime, std::span<const storage::ManifestImage> images);
-/// Removes all files in the images' directory but `named`: left by a process that ended while it
-/// wrote them.
-void remove_unnamed_images(const StoreRuntime& runtime, std::vector<std::string> named);
+/// Files by their paths in the store's directory.
+using FileNames = std::set<std::string>;
+/// Images, and the files of their rows.
+FileNames names_of(std::span<const storage::ManifestImage> images);
 
-/// An index from its image.
+/// Gives back the disk space of rows that write_images() moved, as far as no view still sees them.
+void reclaim_rows(const CollectionState& collection);
+
+/// The image of a vector, or the slots image; null when there is none.
+const storage::ManifestImage* image_of(const storage::CollectionManifest& manifest,
+                                       std::uint32_t vector);
+/// Bytes on disk of all that the manifest names.
+std::uint64_t bytes_of_images(const CollectionState& collection);
+
+/// Removes all that the manifest of a dropped collection names.
+void remove_images(const CollectionState& collection);
+/// Removes all files but `named`: left by a process that ended while it wrote them.
+void remove_unnamed_files(const StoreRuntime& runtime, const FileNames& named);
+
+/// An index from its image and its row files.
 Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchema& vector,
-                                  const storage::ManifestImage& named);
+                                  const storage::ManifestImage& named,
+                                  const std::vector<storage::Image>& row_files);
 
 /// Fills live slots and keys from the slots image.
 Status open_slots_image(CollectionState& collection, CollectionVersion& version,

@@ -296,13 +296,18 @@ Status Indexer::calibrate(CollectionState& collection) {
 }
 
 Status Indexer::renew_images(CollectionState& collection, Images images) {
-  const View view = collection.pin();
-  // An image of the newest commit may be without rows that were still in the tail.
-  const bool stale =
-      view->sequence != collection.image_sequence.load() || collection.changed_since_image != 0;
-  const bool due = (images == Images::kNow && stale) ||
-                   collection.changed_since_image > changes_before_images(view->live.count());
-  return due && !collection.dropped ? write_images(collection, view) : Status{};
+  {
+    const View view = collection.pin();
+    // An image of the newest commit may be without rows that were still in the tail.
+    const bool stale =
+        view->sequence != collection.image_sequence.load() || collection.changed_since_image != 0;
+    const bool due = (images == Images::kNow && stale) ||
+                     collection.changed_since_image > changes_before_images(view->live.count());
+    if (!due || collection.dropped) return {};
+    if (Status written = write_images(collection, view); !written) return written;
+  }
+  reclaim_rows(collection);
+  return {};
 }
 
 }  // namespace anear

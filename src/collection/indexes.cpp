@@ -12,6 +12,9 @@
 namespace anear {
 namespace {
 
+/// Deleted positions that are no reason to build an index anew.
+constexpr std::size_t kDeletedKept = 1'000;
+
 FlatOptions exact(const VectorSchema& vector) { return {vector.metric, vector.kind}; }
 
 template <typename Options>
@@ -81,6 +84,20 @@ Status copy_rows(AnyIndex& index, const VectorSchema& vector, const AnyIndex& fr
   return {};
 }
 
+/// Empty, and trained where that is due.
+Result<AnyIndex> make_trained(const VectorSchema& vector, const AnyIndex& from,
+                              const BuildOptions& build) {
+  const auto* chosen = std::get_if<IvfPqOptions>(&vector.index);
+  if (chosen == nullptr || from.size() < chosen->train_from) return make_index(vector);
+  auto options = with_rows_of(vector, *chosen);
+  if (options.lists == 0)
+    options.lists = static_cast<std::uint32_t>(IvfPqIndex::lists_for(from.size()));
+  auto index = AnyIndex::create(vector.dimension, options);
+  if (!index) return index;
+  if (Status status = train(*index, vector, from, build); !status) return std::move(status).error();
+  return index;
+}
+
 }  // namespace
 
 Result<AnyIndex> make_index(const VectorSchema& vector) {
@@ -106,27 +123,28 @@ Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                                            "' holds an index of kind " + std::to_string(kind)};
 }
 
+VectorView row_of(const SearchedVector& vector, Slot slot) {
+  const VectorTable& table = vector.index->table();
+  const Position position = table.position(slot);
+  return position != kNoPosition ? table.rows().view(position) : vector.tail.row(slot);
+}
+
 bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
+  // Deleted positions take memory, disk and time: at most two in seven.
+  const std::size_t deleted = index.positions() - index.size();
+  if (deleted > kDeletedKept && deleted > index.size() * 2 / 5) return true;
   const auto* options = std::get_if<IvfPqOptions>(&vector.index);
   if (options == nullptr) return false;
-  const bool mostly_deleted = index.positions() > 2 * index.size() + options->train_from;
-  if (index.ivf_pq() == nullptr) return mostly_deleted || index.size() >= options->train_from;
-  const bool outgrown =
-      options->lists == 0 && IvfPqIndex::lists_for(index.size()) >= 2 * index.ivf_pq()->lists();
-  return mostly_deleted || outgrown;
+  if (index.ivf_pq() == nullptr) return index.size() >= options->train_from;
+  return options->lists == 0 && IvfPqIndex::lists_for(index.size()) >= 2 * index.ivf_pq()->lists();
 }
 
 Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
                                const BuildOptions& build) {
-  auto options = with_rows_of(vector, std::get<IvfPqOptions>(vector.index));
-  if (options.lists == 0)
-    options.lists = static_cast<std::uint32_t>(IvfPqIndex::lists_for(from.size()));
-  auto index = from.size() < options.train_from ? make_index(vector)
-                                                : AnyIndex::create(vector.dimension, options);
+  auto index = make_trained(vector, from, build);
   if (!index) return index;
-  Status status = index->ivf_pq() == nullptr ? Status{} : train(*index, vector, from, build);
   std::size_t next = 0;
-  if (status) status = copy_rows(*index, vector, from, next, build);
+  Status status = copy_rows(*index, vector, from, next, build);
   if (status) status = index->calibrate({.threads = build.threads});
   if (!status) return std::move(status).error();
   return index;

@@ -1,8 +1,9 @@
 // Which index a named vector has, and when.
 //
-// An IVF-PQ index needs rows to be trained on: until there are train_from, its vector is searched
-// exactly. It is built anew when there are four times the rows it was trained for (then twice the
-// lists are due), or when most of what it holds is deleted.
+// An index is built anew when two fifths of its live rows are deleted ones beside them. An IVF-PQ
+// index needs rows to be trained on: until there are train_from, its vector is searched exactly,
+// and it is built anew as well when there are four times the rows it was trained for (then twice
+// the lists are due).
 //
 // Threads: pure functions; rebuild_index() reads an index that its caller may append to meanwhile,
 // in the progress callback.
@@ -13,6 +14,7 @@
 #include "anear/collection/options.hpp"
 #include "anear/core/error.hpp"
 #include "anear/index/any_index.hpp"
+#include "collection/version.hpp"
 
 namespace anear {
 
@@ -23,12 +25,16 @@ Result<AnyIndex> make_index(const VectorSchema& vector);
 Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections);
 
+/// The row of `slot`, which is live in the version that `vector` belongs to and valid as long as
+/// that is held; empty when the record has none.
+VectorView row_of(const SearchedVector& vector, Slot slot);
+
 /// Whether `index` is no longer (or not yet) what `vector` asks for.
 bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index);
 
 /// A trained and calibrated index of the live rows of `from`, or the exact start when there are too
-/// few. `build.progress` is called all the while, between insertions as well; kCancelled when it
-/// asks to stop.
+/// few to train. `build.progress` is called all the while, between insertions as well; kCancelled
+/// when it asks to stop.
 Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
                                const BuildOptions& build);
 

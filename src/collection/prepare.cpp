@@ -226,23 +226,33 @@ Result<FieldSchema> declared_field(std::string_view name, const CollectionSchema
                             Subcode::kUnknownField);
   }
   if (name.empty() || name.size() > kNameBytesMax || !is_utf8(name)) {
-    return invalid_argument("a field name has 1 to 128 bytes of UTF-8", Subcode::kNameInvalid);
+    return invalid_argument("field name " + quoted(name) + " has " + std::to_string(name.size()) +
+                                " bytes; it must have 1 to 128 of UTF-8",
+                            Subcode::kNameInvalid);
   }
   return FieldSchema{std::string(name), FieldType::kAny};
+}
+
+Error in_record(Error error, const PreparedBatch& prepared, std::size_t i) {
+  error.message += " (record " + quoted(prepared.records[i].key) + ")";
+  return std::move(error).at_record(static_cast<std::int64_t>(i));
 }
 
 Status add_fields(const FieldColumn& column, const CollectionSchema& schema,
                   PreparedBatch& prepared) {
   const auto field = declared_field(column.name, schema);
-  if (!field) return field.error();
+  if (!field) {
+    const auto first =
+        std::find_if(column.values.begin(), column.values.end(),
+                     [](const Value& value) { return !std::holds_alternative<Missing>(value); });
+    if (first == column.values.end()) return field.error();
+    return in_record(field.error(), prepared,
+                     static_cast<std::size_t>(first - column.values.begin()));
+  }
   for (std::size_t i = 0; i < prepared.records.size(); ++i) {
     if (std::holds_alternative<Missing>(column.values[i])) continue;
     auto value = checked_value(column.values[i], *field);
-    if (!value) {
-      Error error = std::move(value).error().at_record(static_cast<std::int64_t>(i));
-      error.message += " (record " + quoted(prepared.records[i].key) + ")";
-      return error;
-    }
+    if (!value) return in_record(std::move(value).error(), prepared, i);
     prepared.bytes += std::visit(ByteCounter{}, *value);
     prepared.records[i].fields.emplace_back(field->name, std::move(*value));
   }

@@ -5,6 +5,7 @@
 
 #include "anear/filter/parser.hpp"
 #include "anear/storage/record.hpp"
+#include "collection/indexes.hpp"
 #include "collection/prepare.hpp"
 #include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
@@ -98,45 +99,21 @@ Result<std::vector<Record>> RecordReader::records(std::span<const Slot> slots,
     records[i].payload = std::move(record->payload);
   }
   if (parts.vectors) {
-    if (Status status = add_rows(slots, records); !status) return std::move(status).error();
+    for (std::size_t v = 0; v < collection_.schema.vectors.size(); ++v) {
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        StoredVector vector = row(slots[i], v);
+        if (!vector.bytes.empty()) records[i].vectors.push_back(std::move(vector));
+      }
+    }
   }
   return records;
 }
 
-Status RecordReader::add_rows(std::span<const Slot> slots, std::vector<Record>& records) const {
-  for (std::size_t v = 0; v < collection_.schema.vectors.size(); ++v) {
-    const VectorSchema& vector = collection_.schema.vectors[v];
-    const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
-    std::vector<std::string> names;
-    names.reserve(slots.size());
-    for (const Slot slot : slots) names.push_back(keys::row(number, slot));
-    const auto values =
-        collection_.runtime->bytes->get_many(Family::kRows, names, view_.snapshot.get());
-    if (!values) return values.error();
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      if (!(*values)[i]) continue;
-      const auto row = keys::decode_row(*(*values)[i], vector.dimension, vector.kind);
-      if (!row) return row.error();
-      const auto* bytes = static_cast<const std::byte*>(row->data());
-      records[i].vectors.push_back({vector.name, vector.kind, {bytes, bytes + row->bytes()}});
-    }
-  }
-  return {};
-}
-
-Result<StoredVector> RecordReader::row(Slot slot, std::size_t vector) const {
+StoredVector RecordReader::row(Slot slot, std::size_t vector) const {
   const VectorSchema& schema = collection_.schema.vectors[vector];
-  StoredVector stored{schema.name, schema.kind, {}};
-  const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(vector)};
-  const auto value =
-      collection_.runtime->bytes->get(Family::kRows, keys::row(number, slot), view_.snapshot.get());
-  if (!value) return value.error();
-  if (!*value) return stored;
-  const auto row = keys::decode_row(**value, schema.dimension, schema.kind);
-  if (!row) return row.error();
-  const auto* bytes = static_cast<const std::byte*>(row->data());
-  stored.bytes.assign(bytes, bytes + row->bytes());
-  return stored;
+  const VectorView row = row_of(view_->vectors[vector], slot);
+  const auto* bytes = static_cast<const std::byte*>(row.data());
+  return {schema.name, schema.kind, {bytes, bytes + row.bytes()}};
 }
 
 Result<Fields> RecordReader::fields_of(Slot slot) const {

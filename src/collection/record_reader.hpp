@@ -37,13 +37,11 @@ class RecordReader final : public FieldSource {
   Result<std::vector<Record>> records(std::span<const Slot> slots, const Parts& parts) const;
 
   /// The stored row of one vector; no bytes when the record has none.
-  Result<StoredVector> row(Slot slot, std::size_t vector) const;
+  StoredVector row(Slot slot, std::size_t vector) const;
 
   Result<Fields> fields_of(Slot slot) const override;
 
  private:
-  Status add_rows(std::span<const Slot> slots, std::vector<Record>& records) const;
-
   const CollectionState& collection_;
   const View& view_;
 };

@@ -5,6 +5,7 @@
 
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
+#include "collection/row_files.hpp"
 #include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
 
@@ -31,25 +32,14 @@ class Opening {
     version_.indexed_sequence = indexed;
     collection_.next_slot = version_.next_slot;
     for (const Slot slot : died_) collection_.dead.push_back({slot, version_.sequence});
-    const storage::ManifestImage* slots = image_of(kSlotsImage);
+    const storage::ManifestImage* slots = image_of(collection_.manifest, kSlotsImage);
     if (slots != nullptr && !collection_.degraded) collection_.image_sequence = slots->sequence;
-    for (const storage::ManifestImage& image : collection_.manifest.images) {
-      const auto facts = collection_.runtime->files->info(
-          storage::path_in(collection_.runtime->images_directory(), image.file));
-      if (facts) collection_.image_bytes += facts->bytes;
-    }
+    collection_.image_bytes = bytes_of_images(collection_);
     collection_.current = std::make_shared<CollectionVersion>(std::move(version_));
     return {};
   }
 
  private:
-  const storage::ManifestImage* image_of(std::uint32_t vector) const {
-    for (const storage::ManifestImage& image : collection_.manifest.images) {
-      if (image.vector == vector) return &image;
-    }
-    return nullptr;
-  }
-
   void degrade(const std::string& why) {
     collection_.degraded = true;
     if (collection_.degraded_reason.empty()) collection_.degraded_reason = why;
@@ -58,7 +48,7 @@ class Opening {
   }
 
   Status read_slots() {
-    const storage::ManifestImage* image = image_of(kSlotsImage);
+    const storage::ManifestImage* image = image_of(collection_.manifest, kSlotsImage);
     if (image != nullptr) {
       Status opened = open_slots_image(collection_, version_, *image);
       if (opened) return replay_changes(image->sequence);
@@ -109,29 +99,73 @@ class Opening {
     collection_.keys.set(change.slot, change.key);
   }
 
-  /// Puts the image's index (or an empty one) in place. Returns what the image covers.
+  /// Puts the image's index (or an empty one) in place. Returns what the index and the rows that
+  /// were read for it cover.
   Result<storage::ManifestImage> open_index(std::size_t v) {
     const VectorSchema& vector = collection_.schema.vectors[v];
-    const storage::ManifestImage* image = image_of(static_cast<std::uint32_t>(v));
+    const storage::ManifestImage* image =
+        image_of(collection_.manifest, static_cast<std::uint32_t>(v));
+    storage::ManifestImage covered;
+    std::vector<storage::Image> row_files;
     if (image != nullptr) {
-      auto index = open_index_image(*collection_.runtime, vector, *image);
+      auto opened = open_row_files(*collection_.runtime, *image);
+      if (!opened) return missing_beside_writer(std::move(opened).error());
+      row_files = std::move(*opened);
+      auto index = open_index_image(*collection_.runtime, vector, *image, row_files);
       if (index) {
         version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
+        collection_.row_files_of[v] = version_.vectors[v].index;
         return *image;
       }
       if (index.error().code == ErrorCode::kIo) return std::move(index).error();
-      degrade("the image of vector '" + vector.name + "' cannot be used: " + index.error().message);
+      const Error error = missing_beside_writer(std::move(index).error());
+      if (error.code == ErrorCode::kSnapshotExpired) return error;
+      degrade("the image of vector '" + vector.name + "' cannot be used: " + error.message);
+      if (!image->rows.empty()) covered.next_slot = image->next_slot;
     }
     auto index = make_index(vector);
     if (!index) return std::move(index).error();
     version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
-    return storage::ManifestImage{};
+    for (const storage::Image& file : row_files) {
+      if (Status read = read_row_file(v, file); !read) return std::move(read).error();
+    }
+    return covered;
+  }
+
+  /// A writer beside a store that is opened read-only may have replaced files since its manifest
+  /// was read.
+  Error missing_beside_writer(Error error) const {
+    if (error.code == ErrorCode::kNotFound) {
+      error.code =
+          collection_.runtime->retries_open ? ErrorCode::kSnapshotExpired : ErrorCode::kCorruption;
+    }
+    return error;
+  }
+
+  void add_to_tail(std::size_t v, VectorView row, Slot slot) {
+    const VectorSchema& vector = collection_.schema.vectors[v];
+    std::shared_ptr<TailSegment>& segment = collection_.growing[v];
+    if (segment == nullptr || segment->is_full())
+      segment = std::make_shared<TailSegment>(vector.dimension, vector.metric, vector.kind);
+    const std::uint32_t place = segment->append(row, slot);
+    version_.vectors[v].tail.extend({segment, place, place + 1});
+  }
+
+  Status read_row_file(std::size_t v, const storage::Image& file) {
+    const VectorSchema& vector = collection_.schema.vectors[v];
+    const auto inside = look_into(file, vector);
+    if (!inside) return inside.error();
+    for (std::size_t i = 0; i < inside->slots.size(); ++i) {
+      const Slot slot = inside->slots[i];
+      if (slot != kNoSlot && version_.live.contains(slot))
+        add_to_tail(v, inside->row(i, vector), slot);
+    }
+    return {};
   }
 
   Status read_tail(std::size_t v, Slot first) {
     const VectorSchema& vector = collection_.schema.vectors[v];
     const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
-    std::shared_ptr<TailSegment>& segment = collection_.growing[v];
     const auto entry = bytes_.iterate(keys::rows_from(number, first), nullptr);
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
@@ -143,10 +177,7 @@ class Opening {
                          "': the row in slot " + std::to_string(slot) + " is damaged",
                      Subcode::kChecksum};
       }
-      if (segment == nullptr || segment->is_full())
-        segment = std::make_shared<TailSegment>(vector.dimension, vector.metric, vector.kind);
-      const std::uint32_t place = segment->append(*row, slot);
-      version_.vectors[v].tail.extend({segment, place, place + 1});
+      add_to_tail(v, *row, slot);
     }
     return entry->status();
   }

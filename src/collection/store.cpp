@@ -25,44 +25,56 @@ struct Store::Impl {
   std::map<std::string, std::shared_ptr<Collection::Impl>, std::less<>> collections;
   storage::StoreMeta meta;  ///< Under `mutex`.
 
+  Status open();
   Status load_collections();
   std::vector<std::shared_ptr<Collection::Impl>> all_collections() const;
   Status close();
 };
 
 Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
-  auto impl = std::make_shared<Impl>();
-  impl->runtime = std::make_shared<StoreRuntime>();
-  impl->runtime->path = path;
-  impl->runtime->options = options;
-  StoreRuntime& runtime = *impl->runtime;
-  if (Status opened = open_bytes(runtime, impl->meta); !opened) return std::move(opened).error();
-  runtime.snapshot = runtime.bytes->snapshot();
-  runtime.commits = std::make_unique<CommitQueue>(runtime);
-  runtime.indexer = std::make_unique<Indexer>(runtime);
-  if (Status loaded = impl->load_collections(); !loaded) return std::move(loaded).error();
-  if (!options.read_only) runtime.indexer->start();
-  return Store(std::move(impl));
+  constexpr int kAttemptsMax = 8;
+  for (int attempt = 1;; ++attempt) {
+    auto impl = std::make_shared<Impl>();
+    impl->runtime = std::make_shared<StoreRuntime>();
+    StoreRuntime& runtime = *impl->runtime;
+    runtime.path = path;
+    runtime.options = options;
+    runtime.retries_open = options.read_only && attempt < kAttemptsMax;
+    Status opened = impl->open();
+    if (opened) return Store(std::move(impl));
+    const bool again = runtime.retries_open && opened.error().code == ErrorCode::kSnapshotExpired;
+    if (!again) return std::move(opened).error();
+  }
+}
+
+Status Store::Impl::open() {
+  if (Status opened = open_bytes(*runtime, meta); !opened) return opened;
+  runtime->snapshot = runtime->bytes->snapshot();
+  runtime->commits = std::make_unique<CommitQueue>(*runtime);
+  runtime->indexer = std::make_unique<Indexer>(*runtime);
+  if (Status loaded = load_collections(); !loaded) return loaded;
+  if (!runtime->options.read_only) runtime->indexer->start();
+  return {};
 }
 
 Status Store::Impl::load_collections() {
   const std::string begin = keys::kCollections;
   const auto entry =
       runtime->bytes->iterate({Family::kMeta, begin, begin + std::string(5, '\xff')}, nullptr);
-  std::vector<std::string> images;
+  FileNames named;
   for (; entry->valid(); entry->next()) {
     const auto manifest = storage::decode_manifest(entry->value());
     if (!manifest) return manifest.error();
     auto collection = open_collection(runtime, *manifest);
     if (!collection) return std::move(collection).error();
-    for (const storage::ManifestImage& image : manifest->images) images.push_back(image.file);
+    named.merge(names_of(manifest->images));
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
     if (!runtime->options.read_only) runtime->indexer->add(*collection);
     collections.emplace(manifest->name, std::move(*collection));
   }
   if (Status status = entry->status(); !status) return status;
   if (!runtime->options.read_only && !runtime->is_in_memory())
-    remove_unnamed_images(*runtime, std::move(images));
+    remove_unnamed_files(*runtime, named);
   return {};
 }
 
@@ -169,7 +181,7 @@ Status Store::drop_collection(std::string_view name) {
     const std::lock_guard hold(runtime.versions);
     collection->tail_shrank.notify_all();
   }
-  if (!runtime.is_in_memory()) remove_images(runtime, collection->manifest.images);
+  if (!runtime.is_in_memory()) remove_images(*collection);
   return {};
 }
 

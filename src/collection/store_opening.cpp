@@ -153,7 +153,8 @@ Status open_on_disk(StoreRuntime& runtime) {
   if (Status read = open_marks(runtime, reading); !read) return read;
   const bool read_only = runtime.options.read_only;
   if (!read_only) {
-    for (const char* name : {storage::kRecordsDirectory, storage::kImagesDirectory}) {
+    for (const char* name :
+         {storage::kRecordsDirectory, storage::kImagesDirectory, storage::kRowFilesDirectory}) {
       if (Status made = ensure_directory(files, storage::path_in(runtime.path, name)); !made)
         return made;
     }

@@ -29,8 +29,9 @@ void ScratchPool::give_back(std::unique_ptr<Scratch> scratch) {
 StoreRuntime::StoreRuntime() = default;
 StoreRuntime::~StoreRuntime() = default;
 
-std::string StoreRuntime::images_directory() const {
-  return storage::path_in(path, storage::kImagesDirectory);
+void StoreRuntime::remove_file(const std::string& file) const {
+  if (Status removed = files->remove(storage::path_in(path, file)); !removed)
+    log("cannot remove the old file '" + file + "': " + removed.error().message);
 }
 
 Status StoreRuntime::check_writable() const {
@@ -64,7 +65,8 @@ CollectionState::CollectionState(std::shared_ptr<StoreRuntime> of,
       schema(std::move(checked)),
       types(field_types(schema)),
       growing(schema.vectors.size()),
-      manifest(std::move(described)) {}
+      manifest(std::move(described)),
+      row_files_of(schema.vectors.size()) {}
 
 View CollectionState::pin() const {
   const std::lock_guard hold(runtime->versions);

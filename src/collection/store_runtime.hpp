@@ -63,6 +63,7 @@ struct StoreRuntime {
   storage::ProcessGuard process;
   std::unique_ptr<storage::ByteStore> bytes;  ///< Null once it is closed.
   RecoveryReport recovery;
+  bool retries_open = false;  ///< Opened read-only, and files that are missing may have new names.
 
   /// Held shared by every call, exclusively by close().
   std::shared_mutex gate;
@@ -83,7 +84,11 @@ struct StoreRuntime {
   std::unique_ptr<Indexer> indexer;
 
   bool is_in_memory() const noexcept { return files == nullptr; }
-  std::string images_directory() const;
+  /// Where files of a kind stand: storage::kImagesDirectory and others.
+  std::string directory(const char* name) const { return storage::path_in(path, name); }
+  /// Removes a file in the store's directory. What cannot be removed is told in the log and left to
+  /// the next open.
+  void remove_file(const std::string& file) const;
   /// kReadOnly when it was opened so.
   Status check_writable() const;
   void log(const std::string& message) const;
@@ -137,7 +142,8 @@ struct CollectionState {
   std::mutex indexing;
   storage::CollectionManifest manifest;
   std::uint64_t changed_since_image = 0;  ///< Rows indexed or deleted since the images.
-  std::uint64_t images_written = 0;
+  std::vector<std::weak_ptr<const AnyIndex>>
+      row_files_of;  ///< Whose rows the manifest's files hold.
 
   std::atomic<std::uint64_t> stalls{0};
   std::atomic<std::uint64_t> image_bytes{0};

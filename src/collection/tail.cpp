@@ -1,5 +1,7 @@
 #include "collection/tail.hpp"
 
+#include <algorithm>
+
 #include "anear/core/assert.hpp"
 
 namespace anear {
@@ -44,6 +46,17 @@ std::size_t Tail::bytes() const noexcept {
 
 Slot Tail::first_slot(Slot otherwise) const noexcept {
   return parts_.empty() ? otherwise : parts_.front().segment->slot(parts_.front().begin);
+}
+
+VectorView Tail::row(Slot slot) const {
+  for (const TailPart& part : parts_) {
+    const auto slots = part.segment->slots(part.begin, part.end);
+    const auto found = std::lower_bound(slots.begin(), slots.end(), slot);
+    if (found == slots.end()) continue;
+    if (*found != slot) return {};
+    return part.segment->rows().view(part.begin + static_cast<Position>(found - slots.begin()));
+  }
+  return {};
 }
 
 std::vector<Neighbor> Tail::nearest(VectorView query, const SearchOptions& options,

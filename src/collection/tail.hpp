@@ -69,6 +69,9 @@ class Tail {
   /// The lowest slot here; `otherwise` when empty.
   Slot first_slot(Slot otherwise) const noexcept;
 
+  /// The row of `slot`; empty when it is not here.
+  VectorView row(Slot slot) const;
+
   /// The k nearest of the wanted slots by comparing all rows: slots with exact distances, nearest
   /// first.
   std::vector<Neighbor> nearest(VectorView query, const SearchOptions& options, Scratch& scratch,

@@ -1,17 +1,20 @@
 #include "collection/verify.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "anear/storage/high_water_mark.hpp"
 #include "anear/storage/image_file.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
 #include "collection/field_keys.hpp"
+#include "collection/images.hpp"
+#include "collection/indexes.hpp"
+#include "collection/row_files.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -29,6 +32,7 @@ class Verification {
 
   Status run() {
     ++report_.collections;
+    if (Status status = read_manifest(); !status) return status;
     if (Status status = check_keys(); !status) return status;
     if (Status status = check_records(); !status) return status;
     for (std::size_t v = 0; v < collection_.schema.vectors.size(); ++v) {
@@ -92,26 +96,61 @@ class Verification {
     }
   }
 
+  /// Every row on disk is searched as it stands there, and every row that is searched stands there.
   Status check_rows(std::size_t v) {
     const VectorSchema& vector = collection_.schema.vectors[v];
-    const SearchedVector& searched = view_->vectors[v];
-    SlotSet in_tail;
-    for (const TailPart& part : searched.tail.parts()) {
-      for (const Slot slot : part.segment->slots(part.begin, part.end)) in_tail.insert(slot);
-    }
+    SlotSet on_disk;
     const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
     const auto entry = bytes_.iterate(keys::rows_from(number, 0), view_.snapshot.get());
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
-      const std::string where = "vector '" + vector.name + "', slot " + std::to_string(slot);
-      if (const auto row = keys::decode_row(entry->value(), vector.dimension, vector.kind); !row)
-        return damaged(where + ": " + row.error().message);
-      if (!view_->live.contains(slot)) return damaged(where + ": a row without a record");
-      if (!searched.index->contains(slot) && !in_tail.contains(slot))
-        return damaged(where + ": the row is neither in the index nor in the tail");
-      ++report_.rows;
+      const auto row = keys::decode_row(entry->value(), vector.dimension, vector.kind);
+      if (!row) return damaged_row(v, slot, row.error().message);
+      if (!view_->live.contains(slot)) return damaged_row(v, slot, "a row without a record");
+      if (Status status = check_row(v, slot, *row); !status) return status;
+      on_disk.insert(slot);
     }
-    return entry->status();
+    if (Status status = entry->status(); !status) return status;
+    if (Status status = check_row_files(v, on_disk); !status) return status;
+    Status searched;
+    view_->live.for_each([&](Slot slot) {
+      if (searched && !on_disk.contains(slot) && !row_of(view_->vectors[v], slot).empty())
+        searched = damaged_row(v, slot, "the row stands nowhere on the disk");
+    });
+    report_.rows += on_disk.count();
+    return searched;
+  }
+
+  Status check_row_files(std::size_t v, SlotSet& on_disk) {
+    const VectorSchema& vector = collection_.schema.vectors[v];
+    const storage::ManifestImage* image = image_of(manifest_, static_cast<std::uint32_t>(v));
+    if (image == nullptr) return {};
+    const auto files = open_row_files(*collection_.runtime, *image);
+    if (!files)
+      return damaged("row files of vector '" + vector.name + "': " + files.error().message);
+    for (const storage::Image& file : *files) {
+      const auto inside = look_into(file, vector);
+      if (!inside) return inside.error();
+      for (std::size_t i = 0; i < inside->slots.size(); ++i) {
+        const Slot slot = inside->slots[i];
+        if (slot == kNoSlot || !view_->live.contains(slot)) continue;
+        if (Status status = check_row(v, slot, inside->row(i, vector)); !status) return status;
+        on_disk.insert(slot);
+      }
+    }
+    return {};
+  }
+
+  Status check_row(std::size_t v, Slot slot, VectorView stored) const {
+    const VectorView searched = row_of(view_->vectors[v], slot);
+    if (searched.empty())
+      return damaged_row(v, slot, "the row is neither in the index nor in the tail");
+    if (std::memcmp(searched.data(), stored.data(), stored.bytes()) == 0) return {};
+    return damaged_row(v, slot, "another row is searched than stands on the disk");
+  }
+  Error damaged_row(std::size_t v, Slot slot, const std::string& what) const {
+    return damaged("vector '" + collection_.schema.vectors[v].name + "', slot " +
+                   std::to_string(slot) + ": " + what);
   }
 
   Status check_containers() {
@@ -138,17 +177,23 @@ class Verification {
     return matched == expected_.size() ? Status{} : damaged("a field container is missing");
   }
 
-  Status check_images() {
-    const StoreRuntime& runtime = *collection_.runtime;
-    if (runtime.is_in_memory()) return {};
+  Status read_manifest() {
+    if (collection_.runtime->is_in_memory()) return {};
     const auto stored = bytes_.get(Family::kMeta, keys::manifest(collection_.number), nullptr);
     if (!stored) return stored.error();
     if (!*stored) return damaged("its manifest is missing");
-    const auto manifest = storage::decode_manifest(**stored);
-    if (!manifest) return manifest.error();
-    for (const storage::ManifestImage& named : manifest->images) {
-      const auto image = storage::open_image(*runtime.files, runtime.images_directory(), named.file,
-                                             runtime.identity.id);
+    auto manifest = storage::decode_manifest(**stored);
+    if (!manifest) return std::move(manifest).error();
+    manifest_ = std::move(*manifest);
+    return {};
+  }
+
+  Status check_images() {
+    const StoreRuntime& runtime = *collection_.runtime;
+    for (const storage::ManifestImage& named : manifest_.images) {
+      const auto image =
+          storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
+                              named.file, runtime.identity.id);
       if (!image) return damaged("image '" + named.file + "': " + image.error().message);
       ++report_.images;
     }
@@ -159,6 +204,7 @@ class Verification {
   VerifyReport& report_;
   const storage::ByteStore& bytes_;
   View view_;
+  storage::CollectionManifest manifest_;
   std::unordered_map<std::string, std::vector<std::uint16_t>> expected_;  ///< By container.
 };
 

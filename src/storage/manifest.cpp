@@ -65,8 +65,8 @@ bool read_field(const fb::FieldInfo& from, ManifestField& to) {
   return true;
 }
 
-bool read_image(const fb::ImageInfo& from, ManifestImage& to) {
-  to = {to_string(*from.file()), from.sequence(), from.vector(), from.next_slot()};
+bool read_row_file(const fb::RowFileInfo& from, ManifestRowFile& to) {
+  to = {to_string(*from.file()), from.rows()};
   return is_file_name(to.file);
 }
 
@@ -80,6 +80,20 @@ bool read_all(const flatbuffers::Vector<flatbuffers::Offset<From>>* from, std::v
     if (!read(*from->Get(i), to[i])) return false;
   }
   return true;
+}
+
+bool read_image(const fb::ImageInfo& from, ManifestImage& to) {
+  to = {to_string(*from.file()), from.sequence(), from.vector(), from.next_slot(), {}};
+  return is_file_name(to.file) && read_all(from.rows(), to.rows, read_row_file);
+}
+
+flatbuffers::Offset<fb::ImageInfo> build_image(Builder& builder, const ManifestImage& image) {
+  std::vector<flatbuffers::Offset<fb::RowFileInfo>> rows;
+  rows.reserve(image.rows.size());
+  for (const ManifestRowFile& file : image.rows)
+    rows.push_back(fb::CreateRowFileInfoDirect(builder, file.file.c_str(), file.rows));
+  return fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence, image.vector,
+                                   image.next_slot, &rows);
 }
 
 }  // namespace
@@ -99,13 +113,10 @@ std::string encode_manifest(const CollectionManifest& manifest) {
   }
   std::vector<flatbuffers::Offset<fb::ImageInfo>> images;
   images.reserve(manifest.images.size());
-  for (const ManifestImage& image : manifest.images) {
-    images.push_back(fb::CreateImageInfoDirect(builder, image.file.c_str(), image.sequence,
-                                               image.vector, image.next_slot));
-  }
-  const auto collection =
-      fb::CreateCollectionDirect(builder, manifest.number, manifest.name.c_str(), manifest.created,
-                                 &vectors, &fields, manifest.dynamic, &images, manifest.next_slot);
+  for (const ManifestImage& image : manifest.images) images.push_back(build_image(builder, image));
+  const auto collection = fb::CreateCollectionDirect(
+      builder, manifest.number, manifest.name.c_str(), manifest.created, &vectors, &fields,
+      manifest.dynamic, &images, manifest.next_slot, manifest.next_file);
   builder.Finish(fb::CreateManifest(builder, kFormatVersion, collection));
   return seal(builder);
 }
@@ -121,6 +132,7 @@ Result<CollectionManifest> decode_manifest(std::string_view bytes) {
   to.created = from->created();
   to.dynamic = from->dynamic();
   to.next_slot = from->next_slot();
+  to.next_file = from->next_file();
   const bool readable = read_all(from->vectors(), to.vectors, read_vector) &&
                         read_all(from->fields(), to.fields, read_field) &&
                         read_all(from->images(), to.images, read_image);

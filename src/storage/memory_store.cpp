@@ -324,6 +324,7 @@ class MemoryStore final : public ByteStore {
     return std::make_unique<MemoryIterator>(state_, std::move(range), snapshot);
   }
   SnapshotPointer snapshot() const override { return std::make_shared<MemorySnapshot>(state_); }
+  Status reclaim(const KeyRange&) override { return closed_ ? closed() : Status{}; }
   Status verify() const override { return closed_ ? closed() : Status{}; }
   std::vector<std::string> warnings() const override { return {}; }
   FileListMark file_list() const override { return {}; }

@@ -149,6 +149,7 @@ class RocksStore final : public ByteStore {
                                         const ByteSnapshot* snapshot) const override;
   Status check_writable() const override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
+  Status reclaim(const KeyRange& range) override;
   Status verify() const override;
   std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
   FileListMark file_list() const override { return database_->parts.access->file_list.mark(); }
@@ -273,6 +274,18 @@ std::unique_ptr<ByteIterator> RocksStore::iterate(KeyRange range,
                                                   const ByteSnapshot* snapshot) const {
   if (closed_) return std::make_unique<ClosedIterator>();
   return std::make_unique<RocksIterator>(database_, std::move(range), snapshot);
+}
+
+Status RocksStore::reclaim(const KeyRange& range) {
+  if (Status writable = check_writable(); !writable) return writable;
+  if (Status flushed = flush(); !flushed) return flushed;
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  const rocksdb::Slice begin = range.begin;
+  const rocksdb::Slice end = range.end;
+  const rocksdb::Status done = db().CompactRange(options, database_->at(range.family), &begin,
+                                                 range.end.empty() ? nullptr : &end);
+  return done.ok() ? Status{} : Status{to_error(done)};
 }
 
 Status RocksStore::verify() const {

@@ -17,8 +17,9 @@ CollectionManifest sample() {
       {"image", 512, Metric::kL2, ScalarKind::kF32, "flat", {}}};
   manifest.fields = {{"section", FieldType::kString}, {"tags", FieldType::kStringList}};
   manifest.dynamic = true;
-  manifest.images = {{"7-0-12.image", 12, 0}};
+  manifest.images = {{"7-0-12.image", 12, 0, 90, {{"7-0-3.rows", 64}, {"7-0-4.rows", 20}}}};
   manifest.next_slot = 99;
+  manifest.next_file = 5;
   return manifest;
 }
 

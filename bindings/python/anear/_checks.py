@@ -15,7 +15,8 @@ def whole(value: Any, name: str, most: int = 2**63 - 1) -> int:
     except TypeError:
         raise InvalidArgumentError(f"{name}: expected an integer, got {value!r}", subcode=4) from None
     if not 0 <= number <= most:
-        raise InvalidArgumentError(f"{name}: expected an integer from 0 to {most}, got {number}")
+        allowed = f"from 0 to {most}" if most < 2**63 - 1 else "of at least 0"
+        raise InvalidArgumentError(f"{name}: expected an integer {allowed}, got {number}")
     return number
 
 

@@ -36,6 +36,8 @@ struct OwnedBatch {
 /// The one named vector; `advice` says what to do where there are several.
 std::string only_vector(const CollectionSchema& schema, const char* advice) {
   if (schema.vectors.size() == 1) return schema.vectors.front().name;
+  if (schema.vectors.empty())
+    raise_invalid("the collection has no vectors", Subcode::kUnknownVector);
   raise_invalid(
       "the collection has " + std::to_string(schema.vectors.size()) + " named vectors: " + advice,
       Subcode::kUnknownVector);

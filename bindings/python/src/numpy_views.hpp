@@ -38,6 +38,8 @@ inline py::array as_numbers(const py::handle& object, const char* what) {
       raise_invalid(std::string(what) + ": expected an array of numbers: " + why);
     }
   }
+  if (py::hasattr(array, "mask") && array.attr("mask").attr("any")().cast<bool>())
+    raise_invalid(std::string(what) + ": a masked array has numbers that are masked; fill them");
   const char kind = array.dtype().kind();
   if (kind != 'f' && kind != 'i' && kind != 'u') {
     raise_invalid(std::string(what) + ": expected numbers, got an array of dtype " +

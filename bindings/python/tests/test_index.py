@@ -112,6 +112,12 @@ def test_fewer_rows_than_k_are_padded():
     assert np.isinf(found.distances[0][3:]).all()
 
 
+def test_any_number_of_threads_is_taken_for_as_many_as_are_of_use():
+    index = anear.FlatIndex(32)
+    index.add(ROWS[:100])
+    assert index.search(ROWS[:20], 1, threads=10**12).keys[:, 0].tolist() == list(range(20))
+
+
 def test_strided_rows_are_read_where_they_are():
     wide = np.ascontiguousarray(np.hstack([ROWS, ROWS]))
     index = anear.FlatIndex(32)
@@ -154,6 +160,7 @@ def test_strided_rows_are_read_where_they_are():
         lambda: anear.FlatIndex(4).search([1, 2, 3, 4], -1),
         lambda: anear.FlatIndex(4).search([1, 2, 3, 4], effort=-1),
         lambda: anear.FlatIndex(4).calibrate(threads=-1),
+        lambda: anear.FlatIndex(4).add(np.ma.masked_array(np.ones((1, 4)), [[0, 1, 0, 0]])),
     ],
 )
 def test_bad_input_raises_invalid_argument(call):

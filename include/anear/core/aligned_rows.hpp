@@ -71,29 +71,45 @@ class AlignedRows {
     if (wanted > tables_) grow_table(wanted);
     own_.reserve(wanted);
     while (chunks_ < wanted) {
-      own_.push_back(allocate_chunk());
-      table_[chunks_].store(own_.back().get(), std::memory_order_release);
-      ++chunks_;
+      Chunk chunk = allocate_chunk();
+      std::byte* const start = chunk.get();
+      add_chunk(std::move(chunk), start);
     }
   }
 
-  /// Takes over `rows` rows that stand at `bytes`, 64-byte aligned and writable, kept alive by
-  /// `owner`. Whole chunks are used in place, a last partial one is copied. Only on an empty
-  /// AlignedRows.
-  void adopt(std::span<std::byte> bytes, std::size_t rows, std::shared_ptr<void> owner) {
-    ANEAR_ASSERT(chunks_ == 0 && bytes.size() >= rows * stride_);
-    const std::size_t whole = rows >> shift_;
-    const std::size_t chunk_bytes = (std::size_t{1} << shift_) * stride_;
-    if (whole > tables_) grow_table(whole + 1);
-    for (; chunks_ < whole; ++chunks_) {
-      own_.emplace_back(nullptr, Free{});
-      table_[chunks_].store(bytes.data() + chunks_ * chunk_bytes, std::memory_order_release);
+  /// Rows of one chunk.
+  std::size_t chunk_rows() const noexcept { return std::size_t{1} << shift_; }
+
+  /// Takes over the rows that stand in `pieces`, one after another, each 64-byte aligned, writable
+  /// and of whole rows, kept alive by `owner`. Whole chunks are used in place; a last partial one,
+  /// and one that two pieces share, is copied. Only on an empty AlignedRows.
+  void adopt(std::span<const std::span<std::byte>> pieces, const std::shared_ptr<void>& owner) {
+    ANEAR_ASSERT(chunks_ == 0);
+    std::size_t rows = 0;
+    for (const std::span<std::byte> piece : pieces) rows += piece.size() / stride_;
+    const std::size_t chunk_bytes = chunk_rows() * stride_;
+    std::size_t begun = 0;  // Bytes of the last chunk that are there.
+    for (std::span<std::byte> piece : pieces) {
+      while (!piece.empty()) {
+        const bool in_place = begun == 0 && piece.size() >= chunk_bytes;
+        if (in_place) {
+          add_chunk(Chunk(nullptr, Free{}), piece.data());
+        } else if (begun == 0) {
+          grow_to((chunks_ << shift_) + 1);
+        }
+        const std::size_t bytes = std::min(piece.size(), chunk_bytes - begun);
+        if (!in_place) std::memcpy(row((chunks_ - 1) << shift_) + begun, piece.data(), bytes);
+        begun = in_place || begun + bytes == chunk_bytes ? 0 : begun + bytes;
+        piece = piece.subspan(bytes);
+      }
     }
-    owner_ = std::move(owner);
-    const std::size_t rest = rows - (whole << shift_);
-    if (rest == 0) return;
-    grow_to(rows);
-    std::memcpy(row(whole << shift_), bytes.data() + whole * chunk_bytes, rest * stride_);
+    ANEAR_ASSERT(capacity() >= rows);
+    owner_ = owner;
+  }
+  /// The same for rows that stand together.
+  void adopt(std::span<std::byte> bytes, std::size_t rows, const std::shared_ptr<void>& owner) {
+    const std::span<std::byte> piece = bytes.first(rows * stride_);
+    adopt({&piece, 1}, owner);
   }
 
   /// The bytes of the first `rows` rows, piece by piece.
@@ -116,6 +132,14 @@ class AlignedRows {
   using Chunk = std::unique_ptr<std::byte[], Free>;
 
   std::size_t mask() const noexcept { return (std::size_t{1} << shift_) - 1; }
+
+  /// `start`: of the chunk's rows, where they are not the chunk's own.
+  void add_chunk(Chunk chunk, std::byte* start) {
+    if (chunks_ == tables_) grow_table(chunks_ + 1);
+    own_.push_back(std::move(chunk));
+    table_[chunks_].store(start, std::memory_order_release);
+    ++chunks_;
+  }
 
   Chunk allocate_chunk() const {
     const std::size_t bytes = (std::size_t{1} << shift_) * stride_;

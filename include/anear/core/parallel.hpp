@@ -18,11 +18,13 @@
 
 namespace anear {
 
-/// `threads`, or the number of processors when it is 0.
+inline constexpr std::size_t kThreadsMax = 256;
+
+/// `threads` up to kThreadsMax, or the number of processors when it is 0.
 inline std::size_t thread_count(std::size_t threads) noexcept {
-  if (threads != 0) return threads;
+  if (threads != 0) return std::min(threads, kThreadsMax);
   const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
-  return online < 1 ? 1 : static_cast<std::size_t>(online);
+  return online < 1 ? 1 : std::min(static_cast<std::size_t>(online), kThreadsMax);
 }
 
 namespace detail {

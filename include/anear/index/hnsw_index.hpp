@@ -147,7 +147,7 @@ class HnswIndex : public TableIndex {
 inline Result<HnswIndex> HnswIndex::create(std::size_t dimension, const HnswOptions& options) {
   if (Status status = check_dimension(dimension); !status) return std::move(status).error();
   if (options.links_max < 2 || options.links_max > 512) {
-    return invalid_argument("links_max is " + std::to_string(options.links_max) +
+    return invalid_argument("the number of links is " + std::to_string(options.links_max) +
                             "; it must be between 2 and 512");
   }
   if (options.ef_construction < 1 || options.ef_construction > 100'000) {

@@ -2,8 +2,9 @@
 //
 // An index lists its sections as borrowed pieces; whoever stores them (storage::ImageFile, or
 // save() of the index itself) writes the pieces one after another and later hands back each section
-// as one contiguous, 64-byte aligned range. The bytes are little-endian. attach() checks every
-// number that could lead outside of a section.
+// as one contiguous, 64-byte aligned range; one that grows may come in several parts of one name,
+// in order. The bytes are little-endian. attach() checks every number that could lead outside of a
+// section.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +26,7 @@ struct SectionOut {
   std::uint64_t stride = 1;  ///< Bytes of one entry.
   std::uint64_t count = 0;   ///< Entries; the pieces hold stride · count bytes in all.
   std::vector<std::span<const std::byte>> pieces;
+  bool grows = false;  ///< Entries never change, and more follow: what was stored once stays good.
 };
 
 /// One section on its way in: contiguous, 64-byte aligned, and writable: a private mapping, whose
@@ -46,23 +48,40 @@ struct SectionSet {
   /// The section called `name`, or a kCorruption error if it is missing, has another stride, or
   /// lacks bytes.
   Result<SectionIn> find(std::string_view name, std::uint64_t stride) const;
+  /// All parts of a section that grows, checked likewise.
+  Result<std::vector<std::span<std::byte>>> find_parts(std::string_view name,
+                                                       std::uint64_t stride) const;
 };
+
+inline Status check_section(const SectionIn& section, std::uint64_t stride) {
+  const bool fits = section.stride == stride && stride != 0 &&
+                    section.count == section.bytes.size() / stride &&
+                    section.bytes.size() % stride == 0;
+  if (fits) return {};
+  return Error{ErrorCode::kCorruption, "index section '" + section.name + "' has " +
+                                           std::to_string(section.bytes.size()) +
+                                           " bytes of stride " + std::to_string(section.stride) +
+                                           "; expected stride " + std::to_string(stride)};
+}
 
 inline Result<SectionIn> SectionSet::find(std::string_view name, std::uint64_t stride) const {
   for (const SectionIn& section : sections) {
     if (section.name != name) continue;
-    const bool fits = section.stride == stride && stride != 0 &&
-                      section.count == section.bytes.size() / stride &&
-                      section.bytes.size() % stride == 0;
-    if (!fits) {
-      return Error{ErrorCode::kCorruption, "index section '" + section.name + "' has " +
-                                               std::to_string(section.bytes.size()) +
-                                               " bytes of stride " +
-                                               std::to_string(section.stride) +
-                                               "; expected stride " + std::to_string(stride)};
-    }
+    if (Status fits = check_section(section, stride); !fits) return std::move(fits).error();
     return section;
   }
+  return Error{ErrorCode::kCorruption, "index section '" + std::string(name) + "' is missing"};
+}
+
+inline Result<std::vector<std::span<std::byte>>> SectionSet::find_parts(
+    std::string_view name, std::uint64_t stride) const {
+  std::vector<std::span<std::byte>> parts;
+  for (const SectionIn& section : sections) {
+    if (section.name != name) continue;
+    if (Status fits = check_section(section, stride); !fits) return std::move(fits).error();
+    parts.push_back(section.bytes);
+  }
+  if (!parts.empty()) return parts;
   return Error{ErrorCode::kCorruption, "index section '" + std::string(name) + "' is missing"};
 }
 

@@ -142,6 +142,8 @@ class VectorTable {
   Position& position_cell(Slot slot) const noexcept {
     return *reinterpret_cast<Position*>(const_cast<std::byte*>(positions_.row(slot)));
   }
+  static Status attach_codes(const SectionSet& set, const char* name, std::size_t count,
+                             ScalarCodes& codes);
   void scan_block(const ScalarCodes& codes, const PreparedQuery& query, Scratch& scratch) const;
   /// Leaves the nearest by `compared` in scratch.found.
   void scan_wanted(const ScalarCodes& compared, const Wanted* wanted, Scratch& scratch,
@@ -317,29 +319,38 @@ inline std::vector<Neighbor> VectorTable::rerank(VectorView query, std::size_t k
 
 inline void VectorTable::add_sections(std::vector<SectionOut>& sections) const {
   const std::size_t count = size();
-  sections.push_back({"rows", rows_.stride(), count, rows_.storage().pieces(count)});
+  sections.push_back({"rows", rows_.stride(), count, rows_.storage().pieces(count), true});
   if (codes_)
-    sections.push_back({"codes", codes_->stride(), count, codes_->storage().pieces(count)});
+    sections.push_back({"codes", codes_->stride(), count, codes_->storage().pieces(count), true});
   sections.push_back({"slots", sizeof(Slot), count, slots_.pieces(count)});
 }
 
+inline Status VectorTable::attach_codes(const SectionSet& set, const char* name, std::size_t count,
+                                        ScalarCodes& codes) {
+  if (count == 0) return {};
+  const auto parts = set.find_parts(name, codes.stride());
+  if (!parts) return parts.error();
+  std::size_t found = 0;
+  for (const std::span<std::byte> part : *parts) found += part.size() / codes.stride();
+  if (found != count) {
+    return Error{ErrorCode::kCorruption, "index section '" + std::string(name) + "' has " +
+                                             std::to_string(found) + " entries for " +
+                                             std::to_string(count) + " positions"};
+  }
+  codes.storage().adopt(*parts, set.owner);
+  return {};
+}
+
 inline Status VectorTable::attach(const SectionSet& set) {
-  const auto rows = set.find("rows", rows_.stride());
   const auto slots = set.find("slots", sizeof(Slot));
-  if (!rows) return rows.error();
   if (!slots) return slots.error();
-  if (rows->count != slots->count || rows->count >= kNoPosition) {
-    return Error{ErrorCode::kCorruption, "index sections disagree about the number of positions"};
-  }
-  const auto count = static_cast<std::size_t>(rows->count);
+  if (slots->count >= kNoPosition)
+    return Error{ErrorCode::kCorruption, "index section 'slots' has more than 2^32 - 2 entries"};
+  const auto count = static_cast<std::size_t>(slots->count);
+  if (Status status = attach_codes(set, "rows", count, rows_); !status) return status;
   if (codes_) {
-    const auto codes = set.find("codes", codes_->stride());
-    if (!codes) return codes.error();
-    if (codes->count != count)
-      return Error{ErrorCode::kCorruption, "index section 'codes' has another length than 'rows'"};
-    codes_->storage().adopt(codes->bytes, count, set.owner);
+    if (Status status = attach_codes(set, "codes", count, *codes_); !status) return status;
   }
-  rows_.storage().adopt(rows->bytes, count, set.owner);
   slots_.adopt(slots->bytes, count, set.owner);
   std::size_t limit = 0;
   std::size_t live = 0;

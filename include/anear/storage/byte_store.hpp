@@ -131,6 +131,9 @@ class ByteStore {
   virtual std::unique_ptr<ByteIterator> iterate(KeyRange range,
                                                 const ByteSnapshot* snapshot) const = 0;
   virtual SnapshotPointer snapshot() const = 0;
+  /// Gives the disk space of keys in `range` back that were removed and that no snapshot sees: what
+  /// stands only in the log gets into tables, and tables with keys of the range are written anew.
+  virtual Status reclaim(const KeyRange& range) = 0;
   /// Reads every byte at rest against its checksum. Slow.
   virtual Status verify() const = 0;
   /// What the database complained about since it was opened, for the recovery report ("dropping 22

@@ -43,12 +43,20 @@ struct ManifestField {
   friend bool operator==(const ManifestField&, const ManifestField&) = default;
 };
 
+/// A file with rows of an index, in the order of its positions.
+struct ManifestRowFile {
+  std::string file;  ///< A name in kRowFilesDirectory: no '/', not "." or "..".
+  std::uint64_t rows = 0;
+  friend bool operator==(const ManifestRowFile&, const ManifestRowFile&) = default;
+};
+
 /// An image file the collection opens with.
 struct ManifestImage {
   std::string file;          ///< A name in kImagesDirectory: no '/', not "." or "..".
   Sequence sequence = 0;     ///< Commits up to here are in it.
   std::uint32_t vector = 0;  ///< Which vector it indexes; the caller's number.
   Slot next_slot = 0;        ///< Slots below are in it, as far as they had a row and were live.
+  std::vector<ManifestRowFile> rows;  ///< Where its rows stand, one file after another.
   friend bool operator==(const ManifestImage&, const ManifestImage&) = default;
 };
 
@@ -61,6 +69,7 @@ struct CollectionManifest {
   bool dynamic = false;
   std::vector<ManifestImage> images;
   Slot next_slot = 0;  ///< Slots below were given out when this was written; later ones may be too.
+  std::uint64_t next_file = 0;  ///< For the name of the next file.
   friend bool operator==(const CollectionManifest&, const CollectionManifest&) = default;
 };
 

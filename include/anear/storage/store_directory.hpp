@@ -32,6 +32,7 @@ inline constexpr const char* kLockFile = "LOCK";
 inline constexpr const char* kMarkFile = "MARK";
 inline constexpr const char* kRecordsDirectory = "records";
 inline constexpr const char* kImagesDirectory = "images";
+inline constexpr const char* kRowFilesDirectory = "rows";
 
 struct StoreIdentity {
   std::uint32_t format = kFormatVersion;

@@ -1,0 +1,142 @@
+#include "collection/row_files.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "anear/quant/scalar_codes.hpp"
+
+namespace anear {
+namespace {
+
+constexpr std::uint32_t kRowFileKind = 101;
+constexpr std::uint64_t kFileBytesMax = std::uint64_t{64} << 20;
+/// For the header, the section table and what aligns the sections.
+constexpr std::uint64_t kOverheadMax = 64 << 10;
+
+/// A power of two, so that chunks of AlignedRows end with the file.
+std::uint64_t rows_of_full_file(const IndexSections& sections) {
+  std::uint64_t bytes = sizeof(Slot);
+  for (const SectionOut& section : sections.growing) bytes += section.stride;
+  std::uint64_t rows = 1;
+  while (2 * rows * bytes <= kFileBytesMax - kOverheadMax) rows *= 2;
+  return rows;
+}
+
+/// Entries [first, first + count) of a section.
+struct Run {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+storage::ImageSectionOut part_of(const SectionOut& section, const Run& run) {
+  storage::ImageSectionOut part{section.name, section.stride, run.count, {}};
+  std::uint64_t skip = run.first * section.stride;
+  std::uint64_t left = run.count * section.stride;
+  for (const std::span<const std::byte> piece : section.pieces) {
+    if (skip >= piece.size()) {
+      skip -= piece.size();
+      continue;
+    }
+    const std::uint64_t bytes = std::min(left, piece.size() - skip);
+    if (bytes != 0) part.pieces.push_back(piece.subspan(skip, bytes));
+    left -= bytes;
+    skip = 0;
+  }
+  return part;
+}
+
+const SectionOut* slots_of(const IndexSections& sections) {
+  for (const SectionOut& section : sections.other) {
+    if (section.name == "slots") return &section;
+  }
+  return nullptr;
+}
+
+Error damaged(const std::string& file, const std::string& what) {
+  return Error{ErrorCode::kCorruption, "row file '" + file + "' " + what};
+}
+
+}  // namespace
+
+IndexSections split_sections(std::vector<SectionOut> sections) {
+  IndexSections split;
+  for (SectionOut& section : sections) {
+    if (section.grows) split.positions = section.count;
+    (section.grows ? split.growing : split.other).push_back(std::move(section));
+  }
+  return split;
+}
+
+Result<std::vector<storage::ManifestRowFile>> write_row_files(
+    const CollectionState& collection, const RowsOf& of, const IndexSections& sections,
+    const std::vector<storage::ManifestRowFile>& kept, std::uint64_t& next_file) {
+  const StoreRuntime& runtime = *collection.runtime;
+  const SectionOut* slots = slots_of(sections);
+  if (slots == nullptr) return Error{ErrorCode::kInternal, "an index without a section 'slots'"};
+  const std::uint64_t full = rows_of_full_file(sections);
+  std::vector<storage::ManifestRowFile> files;
+  std::uint64_t done = 0;
+  for (const storage::ManifestRowFile& file : kept) {
+    if (file.rows != full && done + file.rows != sections.positions) break;
+    files.push_back(file);
+    done += file.rows;
+  }
+  const std::size_t written_from = files.size();
+  while (done < sections.positions) {
+    const Run run{done, std::min(full, sections.positions - done)};
+    std::vector<storage::ImageSectionOut> parts;
+    for (const SectionOut& section : sections.growing) parts.push_back(part_of(section, run));
+    parts.push_back(part_of(*slots, run));
+    const std::string name = std::to_string(collection.number) + "-" + std::to_string(of.vector) +
+                             "-" + std::to_string(next_file++) + ".rows";
+    const auto bytes =
+        storage::write_image(*runtime.files, runtime.directory(storage::kRowFilesDirectory), name,
+                             {runtime.identity.id, of.sequence, kRowFileKind}, parts);
+    if (!bytes) {
+      for (std::size_t i = written_from; i < files.size(); ++i)
+        runtime.remove_file(storage::path_in(storage::kRowFilesDirectory, files[i].file));
+      return bytes.error();
+    }
+    files.push_back({name, run.count});
+    done += run.count;
+  }
+  return files;
+}
+
+Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
+                                                   const storage::ManifestImage& of) {
+  std::vector<storage::Image> files;
+  for (const storage::ManifestRowFile& named : of.rows) {
+    auto file = storage::open_image(*runtime.files, runtime.directory(storage::kRowFilesDirectory),
+                                    named.file, runtime.identity.id);
+    if (!file) return std::move(file).error();
+    if (file->header.kind != kRowFileKind) return damaged(named.file, "is none");
+    const bool fits = std::all_of(
+        file->sections.begin(), file->sections.end(),
+        [&](const storage::ImageSectionIn& section) { return section.count == named.rows; });
+    if (!fits) return damaged(named.file, "has not the rows that the manifest names");
+    files.push_back(std::move(*file));
+  }
+  return files;
+}
+
+Result<RowFile> look_into(const storage::Image& file, const VectorSchema& vector) {
+  RowFile inside;
+  for (const storage::ImageSectionIn& section : file.sections) {
+    if (section.name == "rows" &&
+        section.stride == ScalarCodes::stride_of(vector.dimension, vector.kind)) {
+      inside.rows = section.bytes;
+      inside.stride = section.stride;
+    }
+    if (section.name == "slots" && section.stride == sizeof(Slot)) {
+      inside.slots = {reinterpret_cast<const Slot*>(section.bytes.data()),
+                      static_cast<std::size_t>(section.count)};
+    }
+  }
+  if (inside.stride != 0 && inside.rows.size() == inside.slots.size() * inside.stride)
+    return inside;
+  return Error{ErrorCode::kCorruption, "a row file of vector '" + vector.name +
+                                           "' has not the rows that its schema asks for"};
+}
+
+}  // namespace anear

@@ -1,0 +1,210 @@
+// Row files: each row once at rest, kept while the index grows, reclaimed, missed when damaged.
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "anear/collection/store.hpp"
+#include "support/collection/batches.hpp"
+#include "support/collection/stores.hpp"
+#include "support/temp_directory.hpp"
+
+using namespace anear;
+using anear::test::Batch;
+using anear::test::clustered_rows;
+using anear::test::must_open;
+using anear::test::near_to;
+using anear::testing::bytes_of_file;
+using anear::testing::overwrite_file;
+using anear::testing::TempDirectory;
+
+namespace {
+
+constexpr std::size_t kDimension = 128;
+constexpr std::uint64_t kRowBytes = kDimension * sizeof(float);
+
+CollectionSchema schema_of_docs() {
+  return {.vectors = {{.name = "embedding", .dimension = kDimension}},
+          .fields = {{"size", FieldType::kInt64}}};
+}
+
+void put(Collection& docs, const test::Rows& rows, std::size_t first, std::size_t count) {
+  std::vector<Value> sizes;
+  for (std::size_t i = 0; i < count; ++i) sizes.emplace_back(static_cast<std::int64_t>(first + i));
+  REQUIRE(docs.upsert(Batch()
+                          .numbered(first, count)
+                          .vectors("embedding", rows.view().rows_from(first, count))
+                          .field("size", std::move(sizes))));
+}
+
+/// The files of a directory and their sizes.
+std::map<std::string, std::uint64_t> files_in(const std::string& directory) {
+  std::map<std::string, std::uint64_t> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files[entry.path()] = entry.file_size();
+  }
+  return files;
+}
+
+std::uint64_t bytes_below(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, size] : files_in(directory)) bytes += size;
+  return bytes;
+}
+
+/// Every record has its row, and an exact search finds each row.
+void expect_rows(const Collection& docs, const test::Rows& rows, std::size_t count) {
+  for (std::size_t i = 0; i < count; i += 37) {
+    const std::string key = "k" + std::to_string(i);
+    const std::string_view name = key;
+    const auto found = docs.get({&name, 1}, {.vectors = true});
+    REQUIRE(found);
+    REQUIRE(found->front());
+    REQUIRE(found->front()->vectors.size() == 1);
+    const std::vector<std::byte>& bytes = found->front()->vectors.front().bytes;
+    REQUIRE(bytes.size() == kRowBytes);
+    CHECK(std::memcmp(bytes.data(), rows.row(i).data(), kRowBytes) == 0);
+    Query query = near_to(rows.row(i), 1);
+    query.recall = 1;
+    const auto hits = docs.search(query);
+    REQUIRE(hits);
+    CHECK(hits->hits.front().record.key == key);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("A flushed row stands once on the disk") {
+  constexpr std::size_t kRows = 4'000;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({kRows, kDimension}, 1);
+  Store store = must_open(path);
+  auto docs = store.create_collection("docs", schema_of_docs());
+  put(*docs, rows, 0, kRows / 2);
+  put(*docs, rows, kRows / 2, kRows / 2);
+  REQUIRE(docs->flush());
+  CHECK(bytes_below(path + "/rows") > kRows * kRowBytes);
+  // What is left in the records: header, key and field, no rows.
+  CHECK(bytes_below(path + "/records") < kRows * kRowBytes / 2);
+  // Rows, codes of a quarter, links; 350 bytes for all else.
+  CHECK(bytes_below(path) < kRows * (kRowBytes + kDimension + 8 + 33 * 4 + 350));
+  expect_rows(*docs, rows, kRows);
+  CHECK(store.verify());
+}
+
+TEST_CASE("A full row file is kept while the index grows, and the last one is replaced") {
+  constexpr std::size_t kRows = 3'000;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({kRows, kDimension}, 2);
+  Store store = must_open(path);
+  auto docs = store.create_collection("docs", schema_of_docs());
+  put(*docs, rows, 0, 1'000);
+  REQUIRE(docs->flush());
+  const auto first = files_in(path + "/rows");
+  REQUIRE(docs->delete_keys(std::vector<std::string_view>{"k3"}));
+  REQUIRE(docs->flush());
+  CHECK(files_in(path + "/rows") == first);  // Nothing was added.
+  put(*docs, rows, 1'000, 2'000);
+  REQUIRE(docs->flush());
+  CHECK(files_in(path + "/rows").size() == 1);
+  CHECK(files_in(path + "/rows") != first);
+  REQUIRE(store.close());
+  store = must_open(path);
+  docs = store.collection("docs");
+  CHECK(*docs->count({}) == kRows - 1);
+  put(*docs, rows, 3, 1);
+  expect_rows(*docs, rows, kRows);
+  CHECK(store.verify());
+}
+
+TEST_CASE("Without its image an index is built again from the row files") {
+  constexpr std::size_t kRows = 1'500;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({kRows, kDimension}, 3);
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    put(*docs, rows, 0, 1'000);
+    REQUIRE(docs->flush());
+    put(*docs, rows, 1'000, 500);
+    REQUIRE(docs->delete_keys(std::vector<std::string_view>{"k1", "k1400"}));
+  }
+  std::filesystem::remove_all(path + "/images");
+  for (const bool read_only : {true, false}) {
+    Store store = must_open(path, {.read_only = read_only});
+    auto docs = store.collection("docs");
+    CHECK(docs->stats()->degraded);
+    CHECK(*docs->count({}) == kRows - 2);
+    expect_rows(*docs, rows, 0);
+    if (read_only) continue;
+    put(*docs, rows, 1, 1);
+    put(*docs, rows, 1'400, 1);
+    REQUIRE(docs->flush());
+    CHECK_FALSE(docs->stats()->degraded);
+    expect_rows(*docs, rows, kRows);
+    CHECK(store.verify());
+  }
+}
+
+TEST_CASE("A damaged row file is told at open, with its name, and nothing is changed") {
+  constexpr std::size_t kRows = 500;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  {
+    Store store = must_open(path);
+    auto docs = store.create_collection("docs", schema_of_docs());
+    put(*docs, clustered_rows({kRows, kDimension}, 4), 0, kRows);
+    REQUIRE(docs->flush());
+  }
+  const std::string file = files_in(path + "/rows").begin()->first;
+  std::string bytes = bytes_of_file(file);
+  SECTION("one bit") {
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 16);
+    overwrite_file(file, bytes);
+  }
+  SECTION("cut") { overwrite_file(file, bytes.substr(0, bytes.size() - 4'096)); }
+  SECTION("missing") { std::filesystem::remove(file); }
+  const auto before = files_in(path + "/rows");
+  for (const bool read_only : {true, false}) {
+    const auto opened = Store::open(path, {.read_only = read_only});
+    REQUIRE_FALSE(opened);
+    INFO(opened.error().message);
+    CHECK(opened.error().code == ErrorCode::kCorruption);
+    CHECK(opened.error().message.find(".rows") != std::string::npos);
+    CHECK(files_in(path + "/rows") == before);
+  }
+}
+
+TEST_CASE(
+    "Replacing half of the records three times leaves at most half as much again on the disk") {
+  constexpr std::size_t kRows = 4'000;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({kRows, kDimension}, 5);
+  const auto others = clustered_rows({kRows, kDimension}, 6);
+  const bool hnsw = GENERATE(true, false);
+  CollectionSchema schema = schema_of_docs();
+  if (!hnsw) schema.vectors.front().index = FlatOptions{};
+  Store store = must_open(path);
+  auto docs = store.create_collection("docs", schema);
+  put(*docs, rows, 0, kRows);
+  REQUIRE(docs->flush());
+  REQUIRE(store.close());
+  const std::uint64_t fresh = bytes_below(path);
+  store = must_open(path);
+  docs = store.collection("docs");
+  for (std::size_t round = 0; round < 3; ++round) {
+    put(*docs, round % 2 == 0 ? others : rows, 0, kRows / 2);
+    REQUIRE(docs->flush());
+    CHECK(bytes_below(path) <= fresh + fresh / 2);
+  }
+  CHECK(store.verify());
+  REQUIRE(store.close());
+  CHECK(bytes_below(path) <= fresh + fresh / 2);
+}
