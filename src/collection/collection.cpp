@@ -230,7 +230,7 @@ Result<BatchHits> Collection::search_batch(MatrixView queries, const Query& quer
   for (std::size_t i = 0; i < queries.rows(); ++i) {
     if (Status status = check_query_vector(queries.row(i), vector.dimension, vector.metric);
         !status) {
-      return std::move(status).error().at_record(static_cast<std::int64_t>(i));
+      return at_query(std::move(status).error(), i);
     }
   }
 

@@ -108,14 +108,17 @@ class ImageWriter {
     std::swap(collection_.manifest, manifest);
     for (std::size_t v = 0; v < view_->vectors.size(); ++v)
       collection_.row_files_of[v] = view_->vectors[v].index;
-    remove_files_of(manifest.images);
+    replaced_ = unnamed(manifest.images);
     collection_.image_bytes = bytes_of_images(collection_);
     collection_.image_sequence = view_->sequence;
     collection_.changed_since_image = 0;
     return {};
   }
 
-  void discard() { remove_files_of(images_); }
+  void discard() {
+    for (const std::string& file : unnamed(images_)) runtime_.remove_file(file);
+  }
+  FileNames replaced() { return std::move(replaced_); }
 
   static constexpr std::uint32_t kSlotsImageKind = 100;
 
@@ -192,12 +195,11 @@ class ImageWriter {
     return {};
   }
 
-  /// Removes what `images` name and the manifest in force does not.
-  void remove_files_of(const std::vector<storage::ManifestImage>& images) {
-    const FileNames kept = names_of(collection_.manifest.images);
-    for (const std::string& file : names_of(images)) {
-      if (!kept.contains(file)) runtime_.remove_file(file);
-    }
+  /// What `images` name and the manifest in force does not.
+  FileNames unnamed(const std::vector<storage::ManifestImage>& images) const {
+    FileNames names = names_of(images);
+    for (const std::string& file : names_of(collection_.manifest.images)) names.erase(file);
+    return names;
   }
 
   CollectionState& collection_;
@@ -206,6 +208,7 @@ class ImageWriter {
   std::vector<storage::ManifestImage> images_;
   std::vector<std::string> moved_;  ///< Keys of rows that are in files.
   std::uint64_t next_file_;
+  FileNames replaced_;
 };
 
 }  // namespace
@@ -228,21 +231,26 @@ const storage::ManifestImage* image_of(const storage::CollectionManifest& manife
   return nullptr;
 }
 
-Status write_images(CollectionState& collection, const View& view) {
-  if (collection.runtime->is_in_memory()) return {};
+Result<FileNames> write_images(CollectionState& collection, const View& view) {
+  if (collection.runtime->is_in_memory()) return FileNames{};
   ImageWriter writer(collection, view);
   Status status = writer.write_all();
   if (status) status = writer.install();
+  if (status) return writer.replaced();
   // An outcome that is unknown may turn out to name them: the next open removes what nothing names.
-  if (!status && status.error().code != ErrorCode::kOutcomeUnknown) writer.discard();
-  return status;
+  if (status.error().code != ErrorCode::kOutcomeUnknown) writer.discard();
+  return std::move(status).error();
 }
 
-void reclaim_rows(const CollectionState& collection) {
+void settle_images(const CollectionState& collection, const FileNames& replaced) {
   const StoreRuntime& runtime = *collection.runtime;
   if (runtime.is_in_memory()) return;
   Status done = runtime.bytes->reclaim(keys::all_of(storage::Family::kRows, collection.number));
-  if (!done) runtime.log("reclaiming space: " + done.error().message);
+  if (!done) {
+    runtime.log("reclaiming space: " + done.error().message);
+    return;
+  }
+  for (const std::string& file : replaced) runtime.remove_file(file);
 }
 
 std::uint64_t bytes_of_images(const CollectionState& collection) {
@@ -253,11 +261,6 @@ std::uint64_t bytes_of_images(const CollectionState& collection) {
     if (facts) bytes += facts->bytes;
   }
   return bytes;
-}
-
-void remove_images(const CollectionState& collection) {
-  for (const std::string& file : names_of(collection.manifest.images))
-    collection.runtime->remove_file(file);
 }
 
 void remove_unnamed_files(const StoreRuntime& runtime, const FileNames& named) {

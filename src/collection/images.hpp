@@ -27,18 +27,20 @@ namespace anear {
 /// The number of the slots image in the manifest, where others have the number of their vector.
 inline constexpr std::uint32_t kSlotsImage = 0xffffffffU;
 
-/// Writes new images and row files of `view`, names them in the manifest, removes the old ones, the
-/// change log that only they needed, and the tail's copy of the rows. In memory: does nothing. On
-/// failure the old images stay in force.
-Status write_images(CollectionState& collection, const View& view);
-
 /// Files by their paths in the store's directory.
 using FileNames = std::set<std::string>;
 /// Images, and the files of their rows.
 FileNames names_of(std::span<const storage::ManifestImage> images);
 
-/// Gives back the disk space of rows that write_images() moved, as far as no view still sees them.
-void reclaim_rows(const CollectionState& collection);
+/// Writes new images and row files of `view` and names them in the manifest, in one commit that
+/// removes the change log that only the old ones needed and the tail's copy of the rows. Returns
+/// the files they replace. In memory: does nothing. On failure the old images stay in force.
+Result<FileNames> write_images(CollectionState& collection, const View& view);
+
+/// Gives back the disk space of rows that write_images() moved, as far as no view still sees them,
+/// and then removes the files that were `replaced`: not before the manifest that does without them
+/// stands in a table, since a log can be damaged to an end before it.
+void settle_images(const CollectionState& collection, const FileNames& replaced);
 
 /// The image of a vector, or the slots image; null when there is none.
 const storage::ManifestImage* image_of(const storage::CollectionManifest& manifest,
@@ -46,8 +48,6 @@ const storage::ManifestImage* image_of(const storage::CollectionManifest& manife
 /// Bytes on disk of all that the manifest names.
 std::uint64_t bytes_of_images(const CollectionState& collection);
 
-/// Removes all that the manifest of a dropped collection names.
-void remove_images(const CollectionState& collection);
 /// Removes all files but `named`: left by a process that ended while it wrote them.
 void remove_unnamed_files(const StoreRuntime& runtime, const FileNames& named);
 

@@ -296,6 +296,7 @@ Status Indexer::calibrate(CollectionState& collection) {
 }
 
 Status Indexer::renew_images(CollectionState& collection, Images images) {
+  FileNames replaced;
   {
     const View view = collection.pin();
     // An image of the newest commit may be without rows that were still in the tail.
@@ -304,9 +305,11 @@ Status Indexer::renew_images(CollectionState& collection, Images images) {
     const bool due = (images == Images::kNow && stale) ||
                      collection.changed_since_image > changes_before_images(view->live.count());
     if (!due || collection.dropped) return {};
-    if (Status written = write_images(collection, view); !written) return written;
+    auto written = write_images(collection, view);
+    if (!written) return std::move(written).error();
+    replaced = std::move(*written);
   }
-  reclaim_rows(collection);
+  settle_images(collection, replaced);
   return {};
 }
 

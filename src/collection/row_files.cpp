@@ -85,6 +85,7 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
   while (done < sections.positions) {
     const Run run{done, std::min(full, sections.positions - done)};
     std::vector<storage::ImageSectionOut> parts;
+    parts.reserve(sections.growing.size() + 1);
     for (const SectionOut& section : sections.growing) parts.push_back(part_of(section, run));
     parts.push_back(part_of(*slots, run));
     const std::string name = std::to_string(collection.number) + "-" + std::to_string(of.vector) +

@@ -181,7 +181,7 @@ Status Store::drop_collection(std::string_view name) {
     const std::lock_guard hold(runtime.versions);
     collection->tail_shrank.notify_all();
   }
-  if (!runtime.is_in_memory()) remove_images(*collection);
+  settle_images(*collection, names_of(collection->manifest.images));
   return {};
 }
 

@@ -139,6 +139,10 @@ Status open_marks(StoreRuntime& runtime, storage::HighWaterMark::Reading& readin
     auto mark = storage::HighWaterMark::open(files, runtime.path, runtime.identity.id);
     if (!mark) return std::move(mark).error();
     reading = mark->reading();
+    if (reading.unreadable != 0) {
+      runtime.log("high-water mark '" + storage::path_in(runtime.path, storage::kMarkFile) +
+                  "': one of its two marks was not readable and is renewed");
+    }
     runtime.mark.emplace(std::move(*mark));
   }
   runtime.recovery.marked_sequence = reading.sequence;

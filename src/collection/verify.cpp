@@ -221,8 +221,9 @@ Status verify_mark(StoreRuntime& runtime) {
     if (reading->unreadable == 0) return {};
   }
   return Error{ErrorCode::kCorruption,
-               "one of the two high-water marks of '" + runtime.path +
-                   "' is damaged. The other one counts; opening the store for writing renews both",
+               "high-water mark '" + storage::path_in(runtime.path, storage::kMarkFile) +
+                   "': one of its two marks is not readable. The other one counts; opening the "
+                   "store for writing renews both",
                Subcode::kChecksum};
 }
 

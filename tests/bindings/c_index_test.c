@@ -249,6 +249,7 @@ static void a_bad_query_is_refused(void) {
   CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_index_search(index, &query, &neighbors, &error), &error)
   REFUSED();
   CHECK(error.subcode == ANEAR_SUB_ZERO_VECTOR && error.record == 1);
+  CHECK(strncmp(error.message, "row 1: query vector is zero", 27) == 0);
   query.queries.rows = 1;
   query.k = 10001;
   REFUSED();
@@ -256,6 +257,7 @@ static void a_bad_query_is_refused(void) {
   query.k = 10;
   query.recall = 1.5F;
   REFUSED();
+  CHECK(error.record == -1 && strncmp(error.message, "recall is 1.5", 13) == 0);
   query.recall = (float)NAN;
   REFUSED();
   query.recall = 0;

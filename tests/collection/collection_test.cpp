@@ -67,7 +67,8 @@ float cosine_distance(VectorView a, VectorView b) {
   return static_cast<float>(1.0 - dot / std::sqrt(xx * yy));
 }
 
-void expect_refused(const Result<Sequence>& outcome, ErrorCode code, Subcode subcode,
+template <typename T>
+void expect_refused(const Result<T>& outcome, ErrorCode code, Subcode subcode,
                     std::int64_t record) {
   REQUIRE_FALSE(outcome);
   INFO(outcome.error().message);
@@ -234,6 +235,23 @@ TEST_CASE("A batch of searches answers as single ones do") {
     CHECK(batch->found[q] == 4);
     for (std::size_t i = 0; i < 4; ++i) CHECK(batch->keys[q * 4 + i] == hits->hits[i].record.key);
   }
+}
+
+TEST_CASE("A bad query is called one, and in a batch by its row") {
+  Store store = memory_store();
+  Collection docs = fill(store, clustered_rows({20, kDimension}, 10), schema_of_docs());
+  const std::vector<float> zero(kDimension, 0.0F);
+  const auto alone = docs.search(near_to(std::span<const float>(zero), 4));
+  expect_refused(alone, ErrorCode::kInvalidArgument, Subcode::kZeroVector, -1);
+  CHECK(alone.error().message.find("query vector is zero") == 0);
+
+  std::vector<float> values(3 * kDimension, 1.0F);
+  values[2 * kDimension + 1] = std::numeric_limits<float>::infinity();
+  const MatrixView queries(values.data(), {3, kDimension}, ScalarKind::kF32);
+  const auto batch = docs.search_batch(queries, near_to({}, 4), 1);
+  expect_refused(batch, ErrorCode::kInvalidArgument, Subcode::kNotFinite, 2);
+  CHECK(batch.error().message ==
+        "row 2: query vector holds a number that is not finite at dimension 1");
 }
 
 TEST_CASE("An expected sequence refuses a batch that another write overtook") {

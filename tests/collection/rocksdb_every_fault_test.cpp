@@ -145,7 +145,7 @@ TEST_CASE("Whichever change of the disk fails, what was acknowledged is there af
                            {ErrorCode::kIo, Fault::kAlways, Durability::kBuffered},
                            {ErrorCode::kNoSpace, 1, Durability::kDurable}};
   const char* const asked = std::getenv("ANEAR_FAULT_STEP");
-  const std::size_t step = asked == nullptr ? 3 : std::max(std::strtoul(asked, nullptr, 10), 1UL);
+  const std::size_t step = asked == nullptr ? 11 : std::max(std::strtoul(asked, nullptr, 10), 1UL);
   bool failed = true;
   for (std::size_t n = 0; failed; n += step) {
     const Way& way = kWays[n % std::size(kWays)];

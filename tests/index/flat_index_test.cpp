@@ -127,6 +127,20 @@ TEST_CASE("FlatIndex refuses a bad row, names it, and changes nothing") {
   }
 }
 
+TEST_CASE("An index says of a bad query that it is the query") {
+  auto index = FlatIndex::create(3, {});
+  REQUIRE(index);
+  Scratch scratch;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto refusal = [&](const std::vector<float>& query) {
+    return index->search(std::span<const float>(query), {}, scratch).error();
+  };
+  CHECK(refusal({1, 2}).message == "query vector has dimension 2, expected 3");
+  CHECK(refusal({1, nan, 2}).message ==
+        "query vector holds a number that is not finite at dimension 1");
+  CHECK(refusal({0, 0, 0}).message.find("query vector is zero") == 0);
+}
+
 TEST_CASE("FlatIndex refuses another dimension, k of 0 and k beyond the limit") {
   auto index = FlatIndex::create(3, {});
   REQUIRE(index);

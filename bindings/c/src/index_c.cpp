@@ -14,7 +14,9 @@
 
 #include "anear.h"
 #include "anear/index/image_io.hpp"
+#include "anear/index/vector_table.hpp"
 #include "anear/index/wanted.hpp"
+#include "anear/quant/scalar_codes.hpp"
 #include "guard.hpp"
 #include "handles.hpp"
 #include "inputs.hpp"
@@ -156,7 +158,7 @@ Status search_rows(const anear_index& index, const RowSearch& search, const anea
           index.index);
       if (!found) {
         const std::lock_guard<std::mutex> lock(mutex);
-        failure = std::move(found).error().at_record(static_cast<std::int64_t>(row));
+        failure = anear::at_query(std::move(found).error(), row);
         return false;
       }
       write_row(*found, row, search.options.k, to);
@@ -274,6 +276,7 @@ int32_t anear_index_search(const anear_index* index, const anear_index_query* qu
     if (!words) return words.error();
     auto options = search_options_of(*given);
     if (!options) return options.error();
+    if (Status status = anear::check_options(*options); !status) return status;
     std::optional<WantedBits> bits;
     std::optional<Wanted> wanted;
     if (given->wanted != nullptr) {

@@ -20,17 +20,18 @@ The indexes alone, in memory, with row numbers as keys:
     found.keys, found.distances                    # one row a query
 
 Every function may be called from any thread; long ones release the GIL. Every exception is an anear.Error (but TypeError where
-a call has no such argument) with a class, `code` and `subcode` for its cause, and `record` or `position` where one record of a batch or one place in a filter is to
-blame. A handle from before a fork raises ForkedError in the child: open the store there.
+a call has no such argument) with a class, `code` and `subcode` for its cause, and `record` or `position` where one record of a
+batch or one place in a filter is to blame. An argument that is negative, a float for an int, or of another wrong type is an
+InvalidArgumentError. A handle from before a fork raises ForkedError in the child: open the store there.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence as _Sequence
 from typing import Any
 
 from . import _core
+from ._checks import path as _path_of
 from ._collection import Collection
 from ._core import BatchHits, FlatIndex, Hit, Hits, HnswIndex, IndexHits, IvfPqIndex, Record
 from ._errors import (
@@ -91,8 +92,8 @@ class _Load:
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         if instance is None:
-            return lambda path: owner._load(os.fspath(path))
-        return lambda path: instance._replace(os.fspath(path))
+            return lambda path: owner._load(_path_of(path))
+        return lambda path: instance._replace(_path_of(path))
 
 
 for _index in (FlatIndex, HnswIndex, IvfPqIndex):

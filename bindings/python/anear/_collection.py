@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Union, overload
 import numpy as np
 
 from . import _core
-from ._checks import number, text, whole
+from ._checks import each, number, text, whole
 from ._core import BatchHits, Hits, Record
 from ._errors import ForkedError, InvalidArgumentError
 from ._schema import Schema, schema_of
@@ -150,7 +150,7 @@ class Collection:
         docs.get("vim").fields["section"]
         docs.get(["vim", "nano"], with_vectors=True)
         """
-        parts = _core.Parts(fields, with_payload, with_vectors)
+        parts = _core.Parts(fields, bool(with_payload), bool(with_vectors))
         if isinstance(keys, str):
             return self._core.get((keys,), parts)[0]
         return self._core.get(keys, parts)
@@ -170,7 +170,7 @@ class Collection:
 
         for record in docs.scan(filter="section = $s", params={"s": "editors"}): print(record.key)
         """
-        parts = _core.Parts(fields, with_payload, with_vectors)
+        parts = _core.Parts(fields, bool(with_payload), bool(with_vectors))
         size = max(1, whole(page, "page"))
         chosen = _dict(params)
 
@@ -229,8 +229,8 @@ class Collection:
             filter,
             _dict(params),
             (number(recall, "recall"), whole(effort, "effort")),
-            _core.Parts(fields, with_payload, with_vectors),
-            explain,
+            _core.Parts(fields, bool(with_payload), bool(with_vectors)),
+            bool(explain),
         )
 
     def search_batch(
@@ -319,4 +319,4 @@ def _one_row(row: Any) -> Any:
 def _sequences(expected: Any) -> list[int] | None:
     if expected is None:
         return None
-    return [whole(sequence, "expected", 2**64 - 1) for sequence in expected]
+    return [whole(sequence, "expected", 2**64 - 1) for sequence in each(expected, "expected")]

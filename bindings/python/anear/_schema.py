@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
-from ._checks import whole
+from ._checks import text, whole
 from ._errors import InvalidArgumentError
 
 _SEED = 0x616E656172
@@ -84,7 +84,7 @@ class Vector:
     """One named vector of a collection.
 
     `metric`: "cosine", "l2" (squared) or "ip" (inner product). `dtype`: how rows are stored, "f32" or "f16"; rows of either
-    kind are accepted.
+    kind are accepted. numpy's names "float32" and "float16" are understood too.
 
         anear.Vector(384, metric="cosine", index=anear.Hnsw(), dtype="f16")
     """
@@ -255,15 +255,19 @@ def _describe_vector(name: str, vector: Vector) -> dict[str, Any]:
         raise InvalidArgumentError(
             f"vector '{name}': index must be anear.Flat(), anear.Hnsw() or anear.IvfPq(), got {index!r}", subcode=4
         )
-    for option, value in options.items():
-        if option == "seed":
-            whole(value, f"vector '{name}': seed", 2**64 - 1)
-        elif option != "codes":
-            whole(value, f"vector '{name}': {option}", _U32)
+    of = f"vector '{name}': "
     return {
         "name": name,
-        "dimension": whole(vector.dimension, f"vector '{name}': dimension"),
-        "metric": vector.metric,
-        "dtype": vector.dtype,
-        "index": {"kind": kind, **options},
+        "dimension": whole(vector.dimension, of + "dimension"),
+        "metric": text(vector.metric, of + "metric"),
+        "dtype": text(vector.dtype, of + "dtype"),
+        "index": {"kind": kind, **{option: _checked(option, value, of + option) for option, value in options.items()}},
     }
+
+
+def _checked(option: str, value: Any, name: str) -> Any:
+    if option == "codes":
+        return text(value, name)
+    if option == "rotate":
+        return bool(value)
+    return whole(value, name, 2**64 - 1 if option == "seed" else _U32)

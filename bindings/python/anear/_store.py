@@ -10,6 +10,7 @@ from typing import Any
 
 from . import _core
 from ._checks import text, whole
+from ._checks import path as path_of
 from ._collection import Collection
 from ._errors import Error, ForkedError
 from ._schema import FieldType, Vector, describe_fields, describe_vectors
@@ -154,7 +155,7 @@ def open(
         "tail_records_max": whole(tail_records_max, "tail_records_max"),
         "index_inline": bool(index_inline),
     }
-    return Store(_core.Store(text(os.fspath(path), "path"), options))
+    return Store(_core.Store(path_of(path), options))
 
 
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()

@@ -13,7 +13,6 @@
 #include "anear/collection/collection.hpp"
 #include "bindings.hpp"
 #include "numpy_views.hpp"
-#include "option_words.hpp"
 #include "values.hpp"
 
 namespace anear::python {
@@ -146,6 +145,7 @@ py::dict columns_of(const py::object& fields, std::size_t count) {
                 .at_record(static_cast<std::int64_t>(record)));
     }
     for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(each)) {
+      as_name(name, "fields", static_cast<std::int64_t>(record));
       if (!columns.contains(name)) {
         py::list column;
         for (std::size_t i = 0; i < count; ++i) column.append(missing());

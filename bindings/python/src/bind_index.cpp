@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "anear/index/flat_index.hpp"
 #include "anear/index/hnsw_index.hpp"
 #include "anear/index/ivf_pq_index.hpp"
+#include "anear/index/vector_table.hpp"
+#include "anear/quant/scalar_codes.hpp"
 #include "bindings.hpp"
 #include "numpy_views.hpp"
 #include "option_words.hpp"
@@ -40,10 +43,6 @@ struct Owned {
 template <typename Index>
 std::unique_ptr<Owned<Index>> own(Result<Index>&& made) {
   return std::make_unique<Owned<Index>>(unwrap(std::move(made)));
-}
-
-std::string path_of(const py::object& path) {
-  return py::module_::import("os").attr("fspath")(path).cast<std::string>();
 }
 
 template <typename Index>
@@ -81,21 +80,21 @@ Result<Answer> search_rows(const Index& index, MatrixView queries, const SearchO
   answer.distances.assign(queries.rows() * options.k, std::numeric_limits<float>::infinity());
   std::vector<Scratch> scratches(thread_count(threads));
   std::vector<Status> failures(scratches.size());
-  parallel_for(
-      queries.rows(), threads, 8, [&](std::size_t begin, std::size_t end, std::size_t thread) {
-        for (std::size_t q = begin; q < end; ++q) {
-          auto found = index.search(queries.row(q), options, scratches[thread]);
-          if (!found) {
-            failures[thread] = std::move(found).error().at_record(static_cast<std::int64_t>(q));
-            return false;
-          }
-          for (std::size_t i = 0; i < found->size(); ++i) {
-            answer.keys[q * options.k + i] = (*found)[i].reference;
-            answer.distances[q * options.k + i] = (*found)[i].distance;
-          }
-        }
-        return true;
-      });
+  parallel_for(queries.rows(), threads, 8,
+               [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                 for (std::size_t q = begin; q < end; ++q) {
+                   auto found = index.search(queries.row(q), options, scratches[thread]);
+                   if (!found) {
+                     failures[thread] = at_query(std::move(found).error(), q);
+                     return false;
+                   }
+                   for (std::size_t i = 0; i < found->size(); ++i) {
+                     answer.keys[q * options.k + i] = (*found)[i].reference;
+                     answer.distances[q * options.k + i] = (*found)[i].distance;
+                   }
+                 }
+                 return true;
+               });
   for (Status& failure : failures) {
     if (!failure) return std::move(failure).error();
   }
@@ -106,11 +105,7 @@ template <typename Index>
 IndexHits search(const Owned<Index>& owned, const py::object& queries, const SearchOptions& options,
                  std::size_t threads) {
   const Matrix matrix = as_matrix(queries, "queries");
-  if (options.k == 0 || options.k > kNearestMax) {
-    raise_invalid("k is " + std::to_string(options.k) + "; it must be between 1 and " +
-                      std::to_string(kNearestMax),
-                  Subcode::kKTooLarge);
-  }
+  unwrap(check_options(options));
   const std::shared_ptr<const Index> index = owned.index;
   const Answer answer =
       unwrap(without_gil([&] { return search_rows(*index, matrix.view, options, threads); }));
@@ -121,13 +116,35 @@ IndexHits search(const Owned<Index>& owned, const py::object& queries, const Sea
   return hits;
 }
 
-template <typename Index>
-std::size_t delete_keys(Owned<Index>& owned, const std::vector<std::int64_t>& keys) {
-  std::size_t count = 0;
-  for (const std::int64_t key : keys) {
-    if (key >= 0 && key < kNoSlot && owned.index->mark_deleted(static_cast<Slot>(key))) ++count;
+/// The slot of a key, kNoSlot for an integer that is none; nothing where it is no integer.
+std::optional<Slot> slot_of(const py::handle& key) {
+  const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(key.ptr()));
+  if (!whole) {
+    PyErr_Clear();
+    return std::nullopt;
   }
-  return count;
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+  return overflow == 0 && number >= 0 && number < kNoSlot ? static_cast<Slot>(number) : kNoSlot;
+}
+
+template <typename Index>
+std::size_t delete_keys(Owned<Index>& owned, const py::object& keys) {
+  if (!py::isinstance<py::iterable>(keys) || py::isinstance<py::str>(keys))
+    raise_invalid("keys: expected a list of integers, got " + std::string(py::repr(keys)));
+  std::vector<Slot> slots;
+  for (const py::handle key : keys) {
+    const auto slot = slot_of(key);
+    if (!slot) {
+      raise(invalid_argument("keys: expected integers, got " + std::string(py::repr(key)),
+                             Subcode::kWrongType)
+                .at_record(static_cast<std::int64_t>(slots.size())));
+    }
+    slots.push_back(*slot);
+  }
+  return static_cast<std::size_t>(std::count_if(slots.begin(), slots.end(), [&](Slot slot) {
+    return slot != kNoSlot && owned.index->mark_deleted(slot);
+  }));
 }
 
 template <typename Index, typename Class>
@@ -140,10 +157,10 @@ void bind_common(Class& type) {
       .def(
           "search",
           [](const Owned<Index>& index, const py::object& queries, const py::object& k,
-             const float recall, const py::object& effort, const py::object& threads) {
+             const py::object& recall, const py::object& effort, const py::object& threads) {
             return search(index, queries,
                           {.k = as_whole<std::size_t>(k, "k"),
-                           .recall = recall,
+                           .recall = as_number(recall, "recall"),
                            .effort = as_whole<std::size_t>(effort, "effort")},
                           as_whole<std::size_t>(threads, "threads"));
           },
@@ -165,7 +182,7 @@ void bind_common(Class& type) {
       .def("save",
            [](const Owned<Index>& owned, const py::object& path) {
              const std::shared_ptr<const Index> index = owned.index;
-             const std::string name = path_of(path);
+             const std::string name = as_path(path);
              unwrap(without_gil([&] { return index->save(name); }));
            })
       .def_static("_load",
@@ -179,8 +196,9 @@ void bind_common(Class& type) {
            })
       .def("__len__", [](const Owned<Index>& owned) { return owned.index->size(); })
       .def("__contains__",
-           [](const Owned<Index>& owned, std::int64_t key) {
-             return key >= 0 && key < kNoSlot && owned.index->contains(static_cast<Slot>(key));
+           [](const Owned<Index>& owned, const py::object& key) {
+             const Slot slot = slot_of(key).value_or(kNoSlot);
+             return slot != kNoSlot && owned.index->contains(slot);
            })
       .def_property_readonly("dimension",
                              [](const Owned<Index>& owned) { return owned.index->dimension(); })
@@ -190,11 +208,12 @@ void bind_common(Class& type) {
                              [](const Owned<Index>& owned) { return owned.index->row_bytes(); });
 }
 
-std::unique_ptr<Owned<FlatIndex>> make_flat(const py::object& dimension, const std::string& metric,
-                                            const std::string& dtype, const std::string& codes) {
-  return own(FlatIndex::create(
-      as_whole<std::size_t>(dimension, "dimension"),
-      {.metric = as_metric(metric), .rows = as_scalar(dtype), .codes = as_scalar(codes)}));
+std::unique_ptr<Owned<FlatIndex>> make_flat(const py::object& dimension, const py::object& metric,
+                                            const py::object& dtype, const py::object& codes) {
+  return own(FlatIndex::create(as_whole<std::size_t>(dimension, "dimension"),
+                               {.metric = as_metric(as_text(metric, "metric")),
+                                .rows = as_scalar(as_text(dtype, "dtype")),
+                                .codes = as_scalar(as_text(codes, "codes"))}));
 }
 
 void train(Owned<IvfPqIndex>& owned, const py::object& sample, const py::object& thread_count,
@@ -217,16 +236,16 @@ void bind_ivf_pq(py::module_& module) {
       "Inverted lists of product codes: train(sample), then add(). The "
       "least memory beside the rows.");
   ivf_pq
-      .def(py::init([](const py::object& dimension, const std::string& metric,
-                       const std::string& dtype, const py::object& lists,
-                       const py::object& subspaces, bool rotate, const py::object& iterations,
-                       const py::object& seed) {
+      .def(py::init([](const py::object& dimension, const py::object& metric,
+                       const py::object& dtype, const py::object& lists,
+                       const py::object& subspaces, const py::object& rotate,
+                       const py::object& iterations, const py::object& seed) {
              IvfPqOptions options;
-             options.metric = as_metric(metric);
-             options.rows = as_scalar(dtype);
+             options.metric = as_metric(as_text(metric, "metric"));
+             options.rows = as_scalar(as_text(dtype, "dtype"));
              options.lists = as_whole<std::uint32_t>(lists, "lists");
              options.subspaces = as_whole<std::uint32_t>(subspaces, "subspaces");
-             options.rotate = rotate;
+             options.rotate = py::bool_(rotate);
              options.iterations = as_whole<std::uint32_t>(iterations, "iterations");
              options.seed = as_whole<std::uint64_t>(seed, "seed");
              return own(IvfPqIndex::create(as_whole<std::size_t>(dimension, "dimension"), options));
@@ -262,15 +281,16 @@ void bind_index(py::module_& module) {
 
   const HnswOptions defaults;
   py::class_<Owned<HnswIndex>> hnsw(module, "HnswIndex",
-                                    "A graph of near rows, in memory. `codes`: what walks compare; "
-                                    "answers carry exact distances of the rows.");
-  hnsw.def(py::init([](const py::object& dimension, const std::string& metric,
-                       const std::string& dtype, const std::string& codes, const py::object& links,
+                                    "A graph of near rows, in memory. `codes`: what walks compare, "
+                                    "'i8', 'f16' or 'f32' (numpy's names 'int8', 'float16', "
+                                    "'float32' too); answers carry exact distances of the rows.");
+  hnsw.def(py::init([](const py::object& dimension, const py::object& metric,
+                       const py::object& dtype, const py::object& codes, const py::object& links,
                        const py::object& ef_construction, const py::object& seed) {
              HnswOptions options;
-             options.metric = as_metric(metric);
-             options.rows = as_scalar(dtype);
-             options.codes = as_scalar(codes);
+             options.metric = as_metric(as_text(metric, "metric"));
+             options.rows = as_scalar(as_text(dtype, "dtype"));
+             options.codes = as_scalar(as_text(codes, "codes"));
              options.links_max = as_whole<std::uint32_t>(links, "links");
              options.ef_construction = as_whole<std::uint32_t>(ef_construction, "ef_construction");
              options.seed = as_whole<std::uint64_t>(seed, "seed");

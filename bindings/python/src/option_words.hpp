@@ -6,6 +6,7 @@
 
 #include "anear/core/types.hpp"
 #include "errors.hpp"
+#include "values.hpp"
 
 namespace anear::python {
 
@@ -20,11 +21,15 @@ inline ScalarKind as_scalar(const std::string& text) {
   if (text == "f32" || text == "float32") return ScalarKind::kF32;
   if (text == "f16" || text == "float16") return ScalarKind::kF16;
   if (text == "i8" || text == "int8") return ScalarKind::kI8;
-  raise_invalid("number type '" + text + "' is unknown; use 'f32', 'f16' (or 'i8' for codes)",
+  raise_invalid("number type '" + text +
+                    "' is unknown; use 'f32' or 'float32', 'f16' or 'float16' (or 'i8' or 'int8' "
+                    "for codes)",
                 Subcode::kNone);
 }
 
-/// `value` as a T that is not negative; `name` is what the message calls it.
+// What anear/_checks.py says of one argument; `name` is what the message calls it.
+
+/// `value` as a T that is not negative.
 template <typename T>
 T as_whole(const py::object& value, const char* name) {
   return py::module_::import("anear._checks")
@@ -32,12 +37,16 @@ T as_whole(const py::object& value, const char* name) {
       .template cast<T>();
 }
 
-/// A text where a name is expected: `what` says of what.
-inline std::string as_name(const py::handle& name, const char* what) {
-  if (py::isinstance<py::str>(name)) return name.cast<std::string>();
-  raise_invalid(
-      std::string(what) + ": a name must be a string, got " + std::string(py::str(py::repr(name))),
-      Subcode::kNameInvalid);
+inline float as_number(const py::object& value, const char* name) {
+  return py::module_::import("anear._checks").attr("number")(value, name).cast<float>();
+}
+
+inline std::string as_text(const py::object& value, const char* name) {
+  return std::string(utf8_of(py::module_::import("anear._checks").attr("text")(value, name)));
+}
+
+inline std::string as_path(const py::object& value) {
+  return std::string(utf8_of(py::module_::import("anear._checks").attr("path")(value)));
 }
 
 }  // namespace anear::python

@@ -10,13 +10,7 @@
 #include "anear/filter/compare.hpp"
 
 namespace anear::python {
-namespace {
-
-std::string type_name(const py::handle& object) {
-  return std::string(py::str(py::type::handle_of(object).attr("__name__")));
-}
-
-std::string_view utf8_of(const py::handle& text, std::int64_t record = -1) {
+std::string_view utf8_of(const py::handle& text, std::int64_t record) {
   Py_ssize_t size = 0;
   const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
   if (bytes == nullptr) {
@@ -26,6 +20,20 @@ std::string_view utf8_of(const py::handle& text, std::int64_t record = -1) {
               .at_record(record));
   }
   return {bytes, static_cast<std::size_t>(size)};
+}
+
+std::string as_name(const py::handle& name, const char* what, std::int64_t record) {
+  if (py::isinstance<py::str>(name)) return std::string(utf8_of(name, record));
+  raise(invalid_argument(std::string(what) + ": a name must be a string, got " +
+                             std::string(py::str(py::repr(name))),
+                         Subcode::kNameInvalid)
+            .at_record(record));
+}
+
+namespace {
+
+std::string type_name(const py::handle& object) {
+  return std::string(py::str(py::type::handle_of(object).attr("__name__")));
 }
 
 std::int64_t as_int64(const py::handle& object) {
@@ -362,7 +370,7 @@ FilterText as_filter(const py::object& text, const py::object& parameters) {
     raise_invalid("params: expected a dict of names and values, got " + type_name(parameters));
   }
   for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(parameters))
-    filter.parameters.push_back(as_parameter(py::str(name), value));
+    filter.parameters.push_back(as_parameter(as_name(name, "params"), value));
   return filter;
 }
 

@@ -28,6 +28,12 @@ struct Texts {
   std::vector<std::string_view> views;
 };
 
+/// Python's own UTF-8 of a string; a lone surrogate raises, and names `record` of a batch.
+std::string_view utf8_of(const py::handle& text, std::int64_t record = -1);
+
+/// A string where a name is expected: `what` says of what, `record` whose.
+std::string as_name(const py::handle& name, const char* what, std::int64_t record = -1);
+
 /// The strings of a list, tuple, array or other iterable. `bytes_too`: accept bytes (payloads).
 Texts as_texts(const py::handle& object, const char* what, bool bytes_too = false);
 

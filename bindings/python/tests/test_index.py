@@ -161,6 +161,16 @@ def test_strided_rows_are_read_where_they_are():
         lambda: anear.FlatIndex(4).search([1, 2, 3, 4], effort=-1),
         lambda: anear.FlatIndex(4).calibrate(threads=-1),
         lambda: anear.FlatIndex(4).add(np.ma.masked_array(np.ones((1, 4)), [[0, 1, 0, 0]])),
+        lambda: anear.FlatIndex(4).search([1, 2, 3, 4], recall="high"),
+        lambda: anear.FlatIndex(4).delete([0, 1.5]),
+        lambda: anear.FlatIndex(4).delete(5),
+        lambda: anear.FlatIndex(4, metric=5),
+        lambda: anear.FlatIndex(4, dtype=None),
+        lambda: anear.HnswIndex(4, codes=np.int8),
+        lambda: anear.HnswIndex(4, codes="int4"),
+        lambda: anear.IvfPqIndex(4, dtype="int8"),
+        lambda: anear.FlatIndex(4).save(5),
+        lambda: anear.FlatIndex.load(None),
     ],
 )
 def test_bad_input_raises_invalid_argument(call):
@@ -171,11 +181,51 @@ def test_bad_input_raises_invalid_argument(call):
 def test_an_error_of_a_query_says_so_and_which():
     with pytest.raises(anear.InvalidArgumentError, match="query vector has dimension 3, expected 4"):
         anear.FlatIndex(4).search([1, 2, 3])
-    with pytest.raises(anear.InvalidArgumentError, match="links: expected an integer from 0 to 4294967295, got -1"):
-        anear.HnswIndex(4, links=-1)
-    with pytest.raises(anear.InvalidArgumentError) as caught:
+    with pytest.raises(anear.InvalidArgumentError, match="row 1: query vector is zero") as caught:
         anear.FlatIndex(4).search([[1, 2, 3, 4], [0, 0, 0, 0]])
-    assert caught.value.record == 1 and "query vector is zero" in str(caught.value)
+    assert caught.value.record == 1
+    with pytest.raises(anear.InvalidArgumentError, match="^recall is 1.5") as caught:
+        anear.FlatIndex(4).search([[1, 2, 3, 4]], recall=1.5)
+    assert caught.value.record is None
+
+
+@pytest.mark.parametrize(
+    "call, too_large, expected",
+    [
+        (lambda value: anear.FlatIndex(value), 65_536, "dimension: expected an integer from 1 to 65535, got -1"),
+        (lambda value: anear.HnswIndex(4, links=value), 513, "links: expected an integer from 2 to 512, got -1"),
+        (
+            lambda value: anear.HnswIndex(4, ef_construction=value),
+            100_001,
+            "ef_construction: expected an integer from 1 to 100000, got -1",
+        ),
+        (lambda value: anear.IvfPqIndex(4, lists=value), 2**20 + 1, "lists: expected an integer from 0 to 1048576, got -1"),
+        (lambda value: anear.IvfPqIndex(4, iterations=value), 1_001, "iterations: expected an integer from 1 to 1000, got -1"),
+        (lambda value: anear.IvfPqIndex(4, subspaces=value), 5, "subspaces: expected an integer from 0 to the dimension, got -1"),
+        (
+            lambda value: anear.FlatIndex(4).search([1, 2, 3, 4], value),
+            10_001,
+            "k: expected an integer from 1 to 10000, got -1",
+        ),
+    ],
+)
+def test_a_negative_number_is_told_the_range_that_the_index_has(call, too_large, expected):
+    with pytest.raises(anear.InvalidArgumentError) as caught:
+        call(-1)
+    assert str(caught.value) == expected
+    with pytest.raises(anear.InvalidArgumentError) as caught:
+        call(too_large)
+    assert str(4 if "subspaces" in expected else too_large - 1) in str(caught.value)
+
+
+def test_keys_that_cannot_be_are_not_there_and_a_wrong_one_deletes_nothing():
+    index = anear.FlatIndex(32)
+    index.add(ROWS[:10])
+    assert not any(key in index for key in (-1, 10, 2**80, 1.0, "1", None)) and np.int64(9) in index
+    with pytest.raises(anear.InvalidArgumentError, match="keys: expected integers, got 'b'") as caught:
+        index.delete([3, "b"])
+    assert caught.value.record == 1 and len(index) == 10
+    assert index.delete(np.array([-1, 3, 10])) == 1 and index.delete([2**80, 3]) == 0
 
 
 def test_a_bad_row_is_named_and_changes_nothing():

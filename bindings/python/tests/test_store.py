@@ -353,6 +353,16 @@ def test_collections_are_made_listed_described_and_dropped(store):
     assert "not readable" in repr(copy)
 
 
+@pytest.mark.parametrize("given, kept", [("int8", "i8"), ("float16", "f16"), ("float32", "f32")])
+def test_numpys_names_of_number_types_are_understood_and_ours_are_kept(store, given, kept):
+    rows = given if given != "int8" else "float32"
+    made = store.create_collection("docs", anear.Vector(8, dtype=rows, index=anear.Hnsw(codes=given)))
+    vector = made.schema.vectors["vector"]
+    assert (vector.index.codes, vector.dtype) == (kept, "f16" if given == "float16" else "f32")
+    made.upsert("a", np.ones(8))
+    assert made.search(np.ones(8)).keys == ["a"]
+
+
 def test_everything_is_there_after_reopening(tmp_path):
     with anear.open(tmp_path / "s") as store:
         docs = store.create_collection("docs", {"embedding": anear.Vector(16)}, dynamic=True)

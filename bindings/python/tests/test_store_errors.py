@@ -99,7 +99,11 @@ WRITES = {
     "not JSON": ((KEYS, ROWS[:3], {"tags": [{"a": {1j}}, None, None]}), Bad, 4, 0, ["JSON"]),
     "dicts for too few keys": ((KEYS, ROWS[:3], [{"size": 1}]), Bad, 14, None, ["1", "3"]),
     "a field name that is no string": ((KEYS, ROWS[:3], {5: [1, 2, 3]}), Bad, 13, None, ["fields", "5"]),
+    "a field name in dicts that is no string": ((KEYS, ROWS[:3], [{}, {None: 1}, {}]), Bad, 13, 1, ["fields", "None"]),
+    "a field name of a record that is no string": (("p", ROWS[0], {5: 1}), Bad, 13, 0, ["fields", "5"]),
+    "a field name that is not UTF-8": ((KEYS, ROWS[:3], {"\ud800": [1, 2, 3]}), Bad, 7, None, ["UTF-8"]),
     "a vector name that is no string": ((KEYS, {None: ROWS[:3]}), Bad, 13, None, ["vectors", "None"]),
+    "a vector name of a record that is no string": (("p", {5: ROWS[0]}), Bad, 13, None, ["vectors", "5"]),
     "lists for a record": (("p", ROWS[0], [{"size": 1}, {}]), Bad, 4, None, ["dict"]),
 }
 
@@ -124,7 +128,7 @@ READS = {
     "k 0": (lambda d: d.search(ROWS[0], k=0), 9, ["0"]),
     "k above 10,000": (lambda d: d.search(ROWS[0], k=10_001), 9, ["10001", "10000"]),
     "k above 10,000 in a batch": (lambda d: d.search_batch(ROWS, k=10_001), 9, ["10001"]),
-    "k below 0": (lambda d: d.search(ROWS[0], k=-1), 0, ["k", "-1"]),
+    "k below 0": (lambda d: d.search(ROWS[0], k=-1), 0, ["k", "-1", "1 to 10000"]),
     "k no number": (lambda d: d.search(ROWS[0], k="ten"), 4, ["'ten'"]),
     "k a float": (lambda d: d.search(ROWS[0], k=10.0), 4, ["10.0"]),
     "recall 0": (lambda d: d.search(ROWS[0], recall=0), 0, ["recall"]),
@@ -139,7 +143,7 @@ READS = {
     "words as a query": (lambda d: d.search("edit photos"), 4, ["edit photos", "key="]),
     "a nan query": (lambda d: d.search(rows(1, 0, np.nan)[0]), 2, ["query vector"]),
     "a zero query": (lambda d: d.search(np.zeros(8)), 3, ["query vector"]),
-    "one bad query of a batch": (lambda d: d.search_batch(rows(4, 2, np.inf)), 2, ["query vector"]),
+    "one bad query of a batch": (lambda d: d.search_batch(rows(4, 2, np.inf)), 2, ["row 2: query vector"]),
     "a filter that is no string": (lambda d: d.search(ROWS[0], filter=5), 4, ["int"]),
     "params without a filter": (lambda d: d.search(ROWS[0], params={"a": 1}), 12, ["filter"]),
     "params without a filter to count": (lambda d: d.count(params={"a": 1}), 12, ["filter"]),
@@ -149,6 +153,9 @@ READS = {
     "an unknown field of a record": (lambda d: d.get("a", fields=["colour"]), 5, ["'colour'", "'size'"]),
     "an unknown field of no record": (lambda d: d.get("nobody", fields=["colour"]), 5, ["'colour'"]),
     "an unknown field of a scan": (lambda d: d.scan(fields=["colour"]), 5, ["'colour'"]),
+    "a name in params that is no string": (lambda d: d.count("size = $a", params={5: 1, "a": 1}), 13, ["params", "5"]),
+    "a name in params of a deletion": (lambda d: d.delete(filter="size = 1", params={None: 1}), 13, ["params", "None"]),
+    "expected that is no list": (lambda d: d.upsert(["a"], ROWS[:1], expected=5), 4, ["expected", "5"]),
     "params that are no dict": (lambda d: d.count("size = $a", params=[1]), 4, ["list"]),
     "an empty key": (lambda d: d.search(key=""), 7, ["empty"]),
     "a key that is no string": (lambda d: d.search(key=7), 4, ["int"]),
@@ -235,7 +242,14 @@ def test_a_parameter_never_changes_the_shape_of_a_filter(docs):
     [
         ({"v": anear.Vector(0)}, None, "dimension"),
         ({"v": anear.Vector(65_536)}, None, "65536"),
-        ({"v": anear.Vector(-4)}, None, "-4"),
+        ({"v": anear.Vector(-4)}, None, "'v': dimension: expected an integer from 1 to 65535, got -4"),
+        ({"v": anear.Vector(4, index=anear.Hnsw(links=-1))}, None, "'v': links: expected an integer from 2 to 512, got -1"),
+        ({"v": anear.Vector(4, index=anear.IvfPq(train_from=-1))}, None, "train_from: expected an integer from 1 to"),
+        ({"v": anear.Vector(4, 5)}, None, "'v': metric: expected a string, got int"),  # type: ignore[arg-type]
+        ({"v": anear.Vector(4, dtype=None)}, None, "'v': dtype: expected a string"),  # type: ignore[arg-type]
+        ({"v": anear.Vector(4, dtype="int8")}, None, "rows are stored as f32 or f16"),
+        ({"v": anear.Vector(4, index=anear.Hnsw(codes=np.int8))}, None, "'v': codes: expected a string"),  # type: ignore[arg-type]
+        ({5: anear.Vector(4)}, None, "vectors: a name must be a string, got 5"),
         ({"v": anear.Vector(4.0)}, None, "4.0"),  # type: ignore[arg-type]
         ({"v": anear.Vector(4, "hamming")}, None, "'hamming'"),
         ({"v": anear.Vector(4, dtype="f64")}, None, "'f64'"),
@@ -254,6 +268,21 @@ def test_a_bad_schema_is_refused(docs, vectors, fields, words):
     with pytest.raises(Bad) as caught:
         docs.store.create_collection("other", vectors, fields)
     assert words in str(caught.value) and docs.store.collections() == ["docs"]
+
+
+@pytest.mark.parametrize("fields", [{5: [1]}, {"note": [1], None: [1]}, [{b"note": 1}]])
+def test_a_dynamic_collection_takes_no_name_that_is_no_string(docs, fields):
+    loose = docs.store.create_collection("loose", anear.Vector(8), dynamic=True)
+    for write in (loose.upsert, loose.update):
+        with pytest.raises(Bad, match="fields: a name must be a string") as caught:
+            write(["a"], ROWS[:1], fields)
+        assert caught.value.subcode == 13 and len(loose) == 0
+
+
+@pytest.mark.parametrize("path", [5, None, b"bytes"])
+def test_a_path_that_is_none_is_refused(path):
+    with pytest.raises(Bad, match="path: expected a string"):
+        anear.open(path)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, "a/b", "..", "a\0b", 5, None])
@@ -398,6 +427,17 @@ def test_a_path_that_cannot_be_made_is_an_error(tmp_path):
             anear.open(path)
     with pytest.raises(Bad):
         anear.open(tmp_path / "s", durability="maybe")
+
+
+@pytest.mark.parametrize("place", [0, 4096])
+def test_a_damaged_mark_is_told_by_verify(closed, place):
+    marks = bytearray((closed / "MARK").read_bytes())
+    marks[place + 20] ^= 1
+    (closed / "MARK").write_bytes(marks)
+    with anear.open(closed, read_only=True) as store, pytest.raises(anear.CorruptionError, match="MARK': one of its two marks"):
+        store.verify()
+    with anear.open(closed) as store:  # Renews both.
+        assert store.verify()["records"] == 400
 
 
 def test_a_newer_format_is_refused_untouched(closed):

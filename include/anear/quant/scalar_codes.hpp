@@ -110,6 +110,12 @@ inline Status check_query_vector(VectorView query, std::size_t dimension, Metric
   return error;
 }
 
+/// What is wrong with the query in `row` of several.
+inline Error at_query(Error error, std::size_t row) {
+  error.message.insert(0, "row " + std::to_string(row) + ": ");
+  return std::move(error).at_record(static_cast<std::int64_t>(row));
+}
+
 class ScalarCodes {
  public:
   ScalarCodes(std::size_t dimension, Metric metric, ScalarKind kind)
