@@ -79,7 +79,7 @@ class ImageWriter {
       : collection_(collection),
         view_(view),
         runtime_(*collection.runtime),
-        next_file_(collection.manifest.next_file) {}
+        next_file_(collection.next_file) {}
 
   Status write_all() {
     const SlotsImage slots = slots_image(collection_, *view_);
@@ -207,7 +207,7 @@ class ImageWriter {
   StoreRuntime& runtime_;
   std::vector<storage::ManifestImage> images_;
   std::vector<std::string> moved_;  ///< Keys of rows that are in files.
-  std::uint64_t next_file_;
+  std::uint64_t& next_file_;
   FileNames replaced_;
 };
 

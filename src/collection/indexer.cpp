@@ -18,11 +18,15 @@ std::uint64_t changes_before_images(std::size_t live) {
   return std::max<std::uint64_t>(20'000, live / 20);
 }
 
-/// The beginning of `tail`, at most kRowsAtOnce rows of it.
-Tail first_rows(const Tail& tail) {
+/// Rows moved into an index that is being replaced, for each 1,024 that are copied out of it:
+/// fewer, so that the copy comes to an end however fast others write.
+constexpr std::size_t kRowsBesideCopy = 512;
+
+/// The beginning of `tail`, at most `most` rows of it.
+Tail first_rows(const Tail& tail, std::size_t most) {
   Tail first;
   for (const TailPart& part : tail.parts()) {
-    const std::size_t room = kRowsAtOnce - first.rows();
+    const std::size_t room = most - first.rows();
     if (room == 0) break;
     const auto rows =
         static_cast<std::uint32_t>(std::min<std::size_t>(room, part.end - part.begin));
@@ -192,13 +196,16 @@ Status Indexer::index(CollectionState& collection, Images images) {
   return status;
 }
 
-Status Indexer::move_tails(CollectionState& collection) {
+Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
   const View goal = collection.pin();
-  for (bool done = false; !done && !stopping_;) {
+  std::size_t left = rows_max;
+  for (bool done = false; !done && !stopping_ && left != 0;) {
+    const std::size_t at_once = std::min(left, kRowsAtOnce);
+    left -= at_once;
     const View view = collection.pin();
     std::vector<Tail> taken;
     for (const SearchedVector& vector : view->vectors) {
-      taken.push_back(first_rows(vector.tail));
+      taken.push_back(first_rows(vector.tail, at_once));
       // A long tail slows every search and holds up writers: use the whole machine.
       const std::size_t threads =
           vector.tail.rows() > runtime_.options.tail_records_max / 2 ? 0 : 1;
@@ -262,6 +269,11 @@ Status Indexer::rebuild(CollectionState& collection) {
     if (!made && made.error().code == ErrorCode::kCancelled && waiting.status)
       return {};  // Stopped or dropped: it is done at the next opening, if there is one.
     if (!made) return waiting.status ? std::move(made).error() : waiting.status;
+    // What was copied and died meanwhile.
+    for (Position at = 0; at < made->positions(); ++at) {
+      const Slot slot = made->table().slot(at);
+      if (slot != kNoSlot && !old->contains(slot)) made->mark_deleted(slot);
+    }
     // A new image, whatever is due: without one the next opening would have to do this again.
     collection.changed_since_image += changes_before_images(made->size()) + 1;
     const auto fresh = std::make_shared<AnyIndex>(std::move(*made));
@@ -280,7 +292,8 @@ bool Indexer::Waiting::keep_tail_short(void* context, std::size_t, std::size_t) 
     if (collection->current->tail_rows() <= indexer->runtime_.options.tail_records_max / 2)
       return true;
   }
-  status = indexer->move_tails(*collection);
+  status = indexer->move_tails(*collection, kRowsBesideCopy);
+  if (status) indexer->mark_dead(*collection);
   return static_cast<bool>(status);
 }
 

@@ -60,7 +60,8 @@ class Indexer {
   void sync_regularly();
   std::vector<std::shared_ptr<CollectionState>> take_dirty();
   Status index(CollectionState& collection, Images images);
-  Status move_tails(CollectionState& collection);
+  /// Moves what the tails hold now, but at most `rows_max` rows of each.
+  Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);
   void mark_dead(CollectionState& collection);
   Status rebuild(CollectionState& collection);
   Status calibrate(CollectionState& collection);

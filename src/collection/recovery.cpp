@@ -31,7 +31,6 @@ class Opening {
     }
     version_.indexed_sequence = indexed;
     collection_.next_slot = version_.next_slot;
-    for (const Slot slot : died_) collection_.dead.push_back({slot, version_.sequence});
     const storage::ManifestImage* slots = image_of(collection_.manifest, kSlotsImage);
     if (slots != nullptr && !collection_.degraded) collection_.image_sequence = slots->sequence;
     collection_.image_bytes = bytes_of_images(collection_);
@@ -91,7 +90,6 @@ class Opening {
   void apply(const keys::Change& change, bool to_image) {
     if (change.slot != kNoSlot) version_.next_slot = std::max(version_.next_slot, change.slot + 1);
     if (change.slot == change.before) return;
-    if (change.before != kNoSlot) died_.push_back(change.before);
     if (!to_image) return;  // The keys said already what is live.
     if (change.before != kNoSlot) version_.live.remove(change.before);
     if (change.slot == kNoSlot) return;
@@ -109,10 +107,16 @@ class Opening {
     std::vector<storage::Image> row_files;
     if (image != nullptr) {
       auto opened = open_row_files(*collection_.runtime, *image);
-      if (!opened) return missing_beside_writer(std::move(opened).error());
+      if (!opened) {
+        Error error = missing_beside_writer(std::move(opened).error());
+        error.message.insert(
+            0, "collection '" + collection_.name + "', rows of vector '" + vector.name + "': ");
+        return error;
+      }
       row_files = std::move(*opened);
       auto index = open_index_image(*collection_.runtime, vector, *image, row_files);
       if (index) {
+        mark_dead(*index);
         version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
         collection_.row_files_of[v] = version_.vectors[v].index;
         return *image;
@@ -130,6 +134,14 @@ class Opening {
       if (Status read = read_row_file(v, file); !read) return std::move(read).error();
     }
     return covered;
+  }
+
+  /// What died since the image was written, or was still seen by a view then.
+  void mark_dead(AnyIndex& index) const {
+    for (Position at = 0; at < index.positions(); ++at) {
+      const Slot slot = index.table().slot(at);
+      if (slot != kNoSlot && !version_.live.contains(slot)) index.mark_deleted(slot);
+    }
   }
 
   /// A writer beside a store that is opened read-only may have replaced files since its manifest
@@ -185,7 +197,6 @@ class Opening {
   CollectionState& collection_;
   const storage::ByteStore& bytes_;
   CollectionVersion version_;
-  std::vector<Slot> died_;  ///< They may still stand in the image's index.
 };
 
 }  // namespace

@@ -66,6 +66,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreRuntime> of,
       types(field_types(schema)),
       growing(schema.vectors.size()),
       manifest(std::move(described)),
+      next_file(manifest.next_file),
       row_files_of(schema.vectors.size()) {}
 
 View CollectionState::pin() const {

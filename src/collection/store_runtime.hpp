@@ -141,6 +141,7 @@ struct CollectionState {
   // Under `indexing`: held while the indexes or images change.
   std::mutex indexing;
   storage::CollectionManifest manifest;
+  std::uint64_t next_file = 0;  ///< Never given out twice, also where nothing names the file.
   std::uint64_t changed_since_image = 0;  ///< Rows indexed or deleted since the images.
   std::vector<std::weak_ptr<const AnyIndex>>
       row_files_of;  ///< Whose rows the manifest's files hold.

@@ -46,6 +46,14 @@ class Verification {
   Error damaged(const std::string& what) const {
     return Error{ErrorCode::kCorruption, "collection '" + collection_.name + "': " + what};
   }
+  /// A writer beside a store that is read-only replaces files, which is no damage.
+  Error damaged_file(const std::string& what, const Error& error) const {
+    Error told = damaged(what + ": " + error.message);
+    const bool replaced =
+        error.code == ErrorCode::kNotFound && collection_.runtime->options.read_only;
+    if (replaced) told.code = ErrorCode::kSnapshotExpired;
+    return told;
+  }
   std::unique_ptr<storage::ByteIterator> all_of(Family family) const {
     return bytes_.iterate(keys::all_of(family, collection_.number), view_.snapshot.get());
   }
@@ -126,8 +134,7 @@ class Verification {
     const storage::ManifestImage* image = image_of(manifest_, static_cast<std::uint32_t>(v));
     if (image == nullptr) return {};
     const auto files = open_row_files(*collection_.runtime, *image);
-    if (!files)
-      return damaged("row files of vector '" + vector.name + "': " + files.error().message);
+    if (!files) return damaged_file("row files of vector '" + vector.name + "'", files.error());
     for (const storage::Image& file : *files) {
       const auto inside = look_into(file, vector);
       if (!inside) return inside.error();
@@ -194,7 +201,7 @@ class Verification {
       const auto image =
           storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
                               named.file, runtime.identity.id);
-      if (!image) return damaged("image '" + named.file + "': " + image.error().message);
+      if (!image) return damaged_file("image '" + named.file + "'", image.error());
       ++report_.images;
     }
     return {};

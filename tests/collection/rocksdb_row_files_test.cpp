@@ -1,10 +1,12 @@
 // Row files: each row once at rest, kept while the index grows, reclaimed, missed when damaged.
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "anear/collection/store.hpp"
@@ -207,4 +209,43 @@ TEST_CASE(
   CHECK(store.verify());
   REQUIRE(store.close());
   CHECK(bytes_below(path) <= fresh + fresh / 2);
+}
+
+TEST_CASE(
+    "Rows that died beneath a search leave the index and the disk after the store is opened "
+    "again") {
+  constexpr std::size_t kRows = 4'000;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const auto rows = clustered_rows({kRows, kDimension}, 7);
+  Store store = must_open(path);
+  auto docs = store.create_collection("docs", schema_of_docs());
+  put(*docs, rows, 0, kRows);
+  REQUIRE(docs->flush());
+  const std::uint64_t full = bytes_below(path + "/rows");
+  std::vector<std::string> names;
+  for (std::size_t i = 500; i < kRows; ++i) names.push_back("k" + std::to_string(i));
+  const std::vector<std::string_view> gone(names.begin(), names.end());
+  {
+    std::atomic<bool> done{false};
+    std::thread searching([&] {
+      Query query = near_to(rows.row(0), 10);
+      query.recall = 1;
+      while (!done) (void)docs->search_batch(rows.view().rows_from(0, 200), query, 1);
+    });
+    const auto deleted = docs->delete_keys(gone);
+    const Status flushed = docs->flush();
+    done = true;
+    searching.join();
+    REQUIRE(deleted);
+    REQUIRE(flushed);
+  }
+  REQUIRE(store.close());
+  store = must_open(path);
+  docs = store.collection("docs");
+  put(*docs, rows, 0, 1);
+  REQUIRE(docs->flush());
+  CHECK(bytes_below(path + "/rows") < full / 4);
+  expect_rows(*docs, rows, 500);
+  CHECK(store.verify());
 }

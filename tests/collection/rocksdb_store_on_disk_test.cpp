@@ -19,6 +19,7 @@ using anear::test::clustered_rows;
 using anear::test::must_open;
 using anear::test::near_to;
 using anear::testing::bytes_of_file;
+using anear::testing::copy_as_after_a_kill;
 using anear::testing::overwrite_file;
 using anear::testing::TempDirectory;
 
@@ -346,7 +347,7 @@ TEST_CASE("A log that lost acknowledged commits is noticed") {
   Store store = must_open(path, {.index_inline = true});
   auto docs = store.create_collection("docs", schema_of_docs());
   for (std::size_t i = 0; i < 50; i += 10) add(*docs, rows, i, 10);
-  std::filesystem::copy(path, copy, std::filesystem::copy_options::recursive);  // As after a kill.
+  copy_as_after_a_kill(path, copy);
   for (const auto& entry : std::filesystem::directory_iterator(copy + "/records")) {
     if (entry.path().extension() != ".log" || entry.file_size() == 0) continue;
     std::string log = bytes_of_file(entry.path());
@@ -401,7 +402,7 @@ TEST_CASE("Any file cut anywhere is a typed error or harmless, after a close and
     add(*docs, rows, 0, 200);
     REQUIRE(docs->flush());
     add(*docs, rows, 200, 100);
-    std::filesystem::copy(closed, killed, std::filesystem::copy_options::recursive);
+    copy_as_after_a_kill(closed, killed);
   }
   for (const std::string& whole : {closed, killed}) {
     REQUIRE_FALSE(damage_found(whole, {.read_only = true}, rows));

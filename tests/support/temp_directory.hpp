@@ -30,6 +30,19 @@ class TempDirectory {
   std::string path_;
 };
 
+/// A copy of a store that is open, as a kill leaves it. Files that its database has done with may go
+/// meanwhile: then the copy is begun anew.
+inline void copy_as_after_a_kill(const std::string& store, const std::string& copy) {
+  constexpr int kTriesMax = 100;
+  for (int tries = 1;; ++tries) {
+    std::error_code failed;
+    std::filesystem::copy(store, copy, std::filesystem::copy_options::recursive, failed);
+    if (!failed) return;
+    std::filesystem::remove_all(copy);
+    if (tries == kTriesMax) throw std::runtime_error("copy " + store + ": " + failed.message());
+  }
+}
+
 inline std::string bytes_of_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
