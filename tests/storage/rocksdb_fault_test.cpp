@@ -308,7 +308,7 @@ TEST_CASE("An open whose reads fail says so, and the next one finds all that was
     REQUIRE(store->verify());
     for (std::size_t i = 0; i < 40; ++i)
       REQUIRE(store->write(pair_of("b" + std::to_string(i), 2'000), false));
-    std::filesystem::copy(directory / "store", copy, std::filesystem::copy_options::recursive);
+    copy_as_after_a_kill(directory / "store", copy);
   }
   const auto files = std::make_shared<FaultFileSystem>();
   files->fail({.operation = Operation::kRead,

@@ -30,8 +30,8 @@ class TempDirectory {
   std::string path_;
 };
 
-/// A copy of a store that is open, as a kill leaves it. Files that its database has done with may go
-/// meanwhile: then the copy is begun anew.
+/// A copy of a store that is open, as a kill leaves it. Files that its database has done with may
+/// go meanwhile: then the copy is begun anew.
 inline void copy_as_after_a_kill(const std::string& store, const std::string& copy) {
   constexpr int kTriesMax = 100;
   for (int tries = 1;; ++tries) {
