@@ -98,7 +98,7 @@ TEST_CASE("A flushed row stands once on the disk") {
   CHECK(store.verify());
 }
 
-TEST_CASE("A full row file is kept while the index grows, and the last one is replaced") {
+TEST_CASE("A row file stays while no row is added, and the last one is replaced when some are") {
   constexpr std::size_t kRows = 3'000;
   const TempDirectory directory;
   const std::string path = directory / "store";
@@ -143,7 +143,7 @@ TEST_CASE("Without its image an index is built again from the row files") {
     auto docs = store.collection("docs");
     CHECK(docs->stats()->degraded);
     CHECK(*docs->count({}) == kRows - 2);
-    expect_rows(*docs, rows, 0);
+    expect_rows(*docs, rows, kRows);  // It asks for neither of the deleted ones.
     if (read_only) continue;
     put(*docs, rows, 1, 1);
     put(*docs, rows, 1'400, 1);
