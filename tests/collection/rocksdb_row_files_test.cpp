@@ -11,12 +11,14 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
-using anear::test::Batch;
+using anear::test::add_docs;
 using anear::test::clustered_rows;
+using anear::test::docs_schema;
 using anear::test::must_open;
 using anear::test::near_to;
 using anear::testing::bytes_of_file;
@@ -27,20 +29,6 @@ namespace {
 
 constexpr std::size_t kDimension = 128;
 constexpr std::uint64_t kRowBytes = kDimension * sizeof(float);
-
-CollectionSchema schema_of_docs() {
-  return {.vectors = {{.name = "embedding", .dimension = kDimension}},
-          .fields = {{"size", FieldType::kInt64}}};
-}
-
-void put(Collection& docs, const test::Rows& rows, std::size_t first, std::size_t count) {
-  std::vector<Value> sizes;
-  for (std::size_t i = 0; i < count; ++i) sizes.emplace_back(static_cast<std::int64_t>(first + i));
-  REQUIRE(docs.upsert(Batch()
-                          .numbered(first, count)
-                          .vectors("embedding", rows.view().rows_from(first, count))
-                          .field("size", std::move(sizes))));
-}
 
 /// The files of a directory and their sizes.
 std::map<std::string, std::uint64_t> files_in(const std::string& directory) {
@@ -85,9 +73,9 @@ TEST_CASE("A flushed row stands once on the disk") {
   const std::string path = directory / "store";
   const auto rows = clustered_rows({kRows, kDimension}, 1);
   Store store = must_open(path);
-  auto docs = store.create_collection("docs", schema_of_docs());
-  put(*docs, rows, 0, kRows / 2);
-  put(*docs, rows, kRows / 2, kRows / 2);
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
+  add_docs(*docs, rows, 0, kRows / 2);
+  add_docs(*docs, rows, kRows / 2, kRows / 2);
   REQUIRE(docs->flush());
   CHECK(bytes_below(path + "/rows") > kRows * kRowBytes);
   // What is left in the records: header, key and field, no rows.
@@ -104,14 +92,14 @@ TEST_CASE("A row file stays while no row is added, and the last one is replaced 
   const std::string path = directory / "store";
   const auto rows = clustered_rows({kRows, kDimension}, 2);
   Store store = must_open(path);
-  auto docs = store.create_collection("docs", schema_of_docs());
-  put(*docs, rows, 0, 1'000);
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
+  add_docs(*docs, rows, 0, 1'000);
   REQUIRE(docs->flush());
   const auto first = files_in(path + "/rows");
   REQUIRE(docs->delete_keys(std::vector<std::string_view>{"k3"}));
   REQUIRE(docs->flush());
   CHECK(files_in(path + "/rows") == first);  // Nothing was added.
-  put(*docs, rows, 1'000, 2'000);
+  add_docs(*docs, rows, 1'000, 2'000);
   REQUIRE(docs->flush());
   CHECK(files_in(path + "/rows").size() == 1);
   CHECK(files_in(path + "/rows") != first);
@@ -119,7 +107,7 @@ TEST_CASE("A row file stays while no row is added, and the last one is replaced 
   store = must_open(path);
   docs = store.collection("docs");
   CHECK(*docs->count({}) == kRows - 1);
-  put(*docs, rows, 3, 1);
+  add_docs(*docs, rows, 3, 1);
   expect_rows(*docs, rows, kRows);
   CHECK(store.verify());
 }
@@ -131,10 +119,10 @@ TEST_CASE("Without its image an index is built again from the row files") {
   const auto rows = clustered_rows({kRows, kDimension}, 3);
   {
     Store store = must_open(path);
-    auto docs = store.create_collection("docs", schema_of_docs());
-    put(*docs, rows, 0, 1'000);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, rows, 0, 1'000);
     REQUIRE(docs->flush());
-    put(*docs, rows, 1'000, 500);
+    add_docs(*docs, rows, 1'000, 500);
     REQUIRE(docs->delete_keys(std::vector<std::string_view>{"k1", "k1400"}));
   }
   std::filesystem::remove_all(path + "/images");
@@ -145,8 +133,8 @@ TEST_CASE("Without its image an index is built again from the row files") {
     CHECK(*docs->count({}) == kRows - 2);
     expect_rows(*docs, rows, kRows);  // It asks for neither of the deleted ones.
     if (read_only) continue;
-    put(*docs, rows, 1, 1);
-    put(*docs, rows, 1'400, 1);
+    add_docs(*docs, rows, 1, 1);
+    add_docs(*docs, rows, 1'400, 1);
     REQUIRE(docs->flush());
     CHECK_FALSE(docs->stats()->degraded);
     expect_rows(*docs, rows, kRows);
@@ -160,8 +148,8 @@ TEST_CASE("A damaged row file is told at open, with its name, and nothing is cha
   const std::string path = directory / "store";
   {
     Store store = must_open(path);
-    auto docs = store.create_collection("docs", schema_of_docs());
-    put(*docs, clustered_rows({kRows, kDimension}, 4), 0, kRows);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, clustered_rows({kRows, kDimension}, 4), 0, kRows);
     REQUIRE(docs->flush());
   }
   const std::string file = files_in(path + "/rows").begin()->first;
@@ -191,18 +179,18 @@ TEST_CASE(
   const auto rows = clustered_rows({kRows, kDimension}, 5);
   const auto others = clustered_rows({kRows, kDimension}, 6);
   const bool hnsw = GENERATE(true, false);
-  CollectionSchema schema = schema_of_docs();
+  CollectionSchema schema = docs_schema(kDimension);
   if (!hnsw) schema.vectors.front().index = FlatOptions{};
   Store store = must_open(path);
   auto docs = store.create_collection("docs", schema);
-  put(*docs, rows, 0, kRows);
+  add_docs(*docs, rows, 0, kRows);
   REQUIRE(docs->flush());
   REQUIRE(store.close());
   const std::uint64_t fresh = bytes_below(path);
   store = must_open(path);
   docs = store.collection("docs");
   for (std::size_t round = 0; round < 3; ++round) {
-    put(*docs, round % 2 == 0 ? others : rows, 0, kRows / 2);
+    add_docs(*docs, round % 2 == 0 ? others : rows, 0, kRows / 2);
     REQUIRE(docs->flush());
     CHECK(bytes_below(path) <= fresh + fresh / 2);
   }
@@ -219,8 +207,8 @@ TEST_CASE(
   const std::string path = directory / "store";
   const auto rows = clustered_rows({kRows, kDimension}, 7);
   Store store = must_open(path);
-  auto docs = store.create_collection("docs", schema_of_docs());
-  put(*docs, rows, 0, kRows);
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
+  add_docs(*docs, rows, 0, kRows);
   REQUIRE(docs->flush());
   const std::uint64_t full = bytes_below(path + "/rows");
   std::vector<std::string> names;
@@ -243,7 +231,7 @@ TEST_CASE(
   REQUIRE(store.close());
   store = must_open(path);
   docs = store.collection("docs");
-  put(*docs, rows, 0, 1);
+  add_docs(*docs, rows, 0, 1);
   REQUIRE(docs->flush());
   CHECK(bytes_below(path + "/rows") < full / 4);
   expect_rows(*docs, rows, 500);

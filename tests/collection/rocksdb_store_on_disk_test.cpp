@@ -10,12 +10,15 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
+using anear::test::add_docs;
 using anear::test::Batch;
 using anear::test::clustered_rows;
+using anear::test::docs_schema;
 using anear::test::must_open;
 using anear::test::near_to;
 using anear::testing::bytes_of_file;
@@ -26,25 +29,6 @@ using anear::testing::TempDirectory;
 namespace {
 
 constexpr std::size_t kDimension = 16;
-
-CollectionSchema schema_of_docs() {
-  return {.vectors = {{.name = "embedding", .dimension = kDimension}},
-          .fields = {{"size", FieldType::kInt64}}};
-}
-
-std::vector<Value> numbers(std::size_t first, std::size_t count) {
-  std::vector<Value> values;
-  for (std::size_t i = 0; i < count; ++i) values.emplace_back(static_cast<std::int64_t>(first + i));
-  return values;
-}
-
-void add(Collection& docs, const test::Rows& rows, std::size_t first, std::size_t count) {
-  Batch batch;
-  batch.numbered(first, count)
-      .vectors("embedding", rows.view().rows_from(first, count))
-      .field("size", numbers(first, count));
-  REQUIRE(docs.upsert(batch));
-}
 
 /// Every record k0 … is there, is its own nearest neighbour, and is found by its field.
 void expect_records(const Collection& docs, const test::Rows& rows, std::size_t count) {
@@ -119,11 +103,11 @@ TEST_CASE("A store opened again holds what was committed, with and without image
   const bool flushed = GENERATE(false, true);
   {
     Store store = must_open(path);
-    auto docs = store.create_collection("docs", schema_of_docs());
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
     REQUIRE(docs);
-    add(*docs, rows, 0, 2'000);
+    add_docs(*docs, rows, 0, 2'000);
     if (flushed) REQUIRE(docs->flush());
-    add(*docs, rows, 2'000, 1'000);
+    add_docs(*docs, rows, 2'000, 1'000);
     REQUIRE(store.close());
   }
   CHECK(images_of(path).size() == (flushed ? 2 : 0));
@@ -150,8 +134,8 @@ TEST_CASE("Deletes and updates behind an image are replayed at open") {
   const auto rows = clustered_rows({500, kDimension}, 2);
   {
     Store store = must_open(path, {.index_inline = true});
-    auto docs = store.create_collection("docs", schema_of_docs());
-    add(*docs, rows, 0, 500);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, rows, 0, 500);
     REQUIRE(docs->flush());
     const std::vector<std::string_view> gone = {"k10", "k20"};
     REQUIRE(docs->delete_keys(gone));
@@ -177,8 +161,8 @@ TEST_CASE("A damaged or missing image costs time, not answers") {
   const auto rows = clustered_rows({1'000, kDimension}, 3);
   {
     Store store = must_open(path);
-    auto docs = store.create_collection("docs", schema_of_docs());
-    add(*docs, rows, 0, 1'000);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, rows, 0, 1'000);
     REQUIRE(docs->flush());
     const std::vector<std::string_view> gone = {"k999"};
     REQUIRE(docs->delete_keys(gone));
@@ -224,8 +208,8 @@ TEST_CASE("A read-only store answers, takes no lock and refuses writes") {
   const auto rows = clustered_rows({300, kDimension}, 4);
   {
     Store store = must_open(path);
-    auto docs = store.create_collection("docs", schema_of_docs());
-    add(*docs, rows, 0, 300);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, rows, 0, 300);
   }
   Store reader = must_open(path, {.read_only = true});
   const Store other = must_open(path, {.read_only = true});
@@ -234,7 +218,8 @@ TEST_CASE("A read-only store answers, takes no lock and refuses writes") {
   CHECK(docs->upsert(Batch().numbered(0, 1)).error().code == ErrorCode::kReadOnly);
   CHECK(docs->delete_matching({"size = 1", {}}).error().code == ErrorCode::kReadOnly);
   CHECK(docs->flush().error().code == ErrorCode::kReadOnly);
-  CHECK(reader.create_collection("x", schema_of_docs()).error().code == ErrorCode::kReadOnly);
+  CHECK(reader.create_collection("x", docs_schema(kDimension)).error().code ==
+        ErrorCode::kReadOnly);
   CHECK(reader.drop_collection("docs").error().code == ErrorCode::kReadOnly);
   CHECK(docs->stats()->reason.find("read-only") != std::string::npos);
 }
@@ -242,7 +227,7 @@ TEST_CASE("A read-only store answers, takes no lock and refuses writes") {
 TEST_CASE("After close every handle says closed") {
   const TempDirectory directory;
   Store store = must_open(directory / "store");
-  auto docs = store.create_collection("docs", schema_of_docs());
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
   REQUIRE(store.close());
   REQUIRE(store.close());
   const auto rows = clustered_rows({1, kDimension}, 5);
@@ -257,13 +242,13 @@ TEST_CASE("A store that is closed and still held takes nothing from its successo
   const TempDirectory directory;
   const auto rows = clustered_rows({60, kDimension}, 9);
   std::optional<Store> first = must_open(directory / "store");
-  auto docs = first->create_collection("docs", schema_of_docs());
-  add(*docs, rows, 0, 20);
+  auto docs = first->create_collection("docs", docs_schema(kDimension));
+  add_docs(*docs, rows, 0, 20);
   REQUIRE(first->close());
   {
     Store second = must_open(directory / "store");
     auto again = second.collection("docs");
-    add(*again, rows, 20, 20);
+    add_docs(*again, rows, 20, 20);
     REQUIRE(second.verify());
     first.reset();
     docs = *again;
@@ -279,14 +264,14 @@ TEST_CASE("A reader beside a writer takes nothing from it, and is right or says 
   const TempDirectory directory;
   const auto rows = clustered_rows({400, kDimension}, 10);
   Store writer = must_open(directory / "store");
-  auto docs = writer.create_collection("docs", schema_of_docs());
-  add(*docs, rows, 0, 100);
+  auto docs = writer.create_collection("docs", docs_schema(kDimension));
+  add_docs(*docs, rows, 0, 100);
   REQUIRE(docs->flush());
   for (std::size_t round = 0; round < 3; ++round) {
     const Store reader = must_open(directory / "store", {.read_only = true});
     const auto seen = reader.collection("docs");
     REQUIRE(*seen->count({}) == 100 * (round + 1));
-    add(*docs, rows, 100 * (round + 1), 100);
+    add_docs(*docs, rows, 100 * (round + 1), 100);
     REQUIRE(docs->flush());
     REQUIRE(writer.verify());  // Writes out what stands in the log.
     for (std::size_t i = 0; i < 100; i += 7) {
@@ -345,8 +330,8 @@ TEST_CASE("A log that lost acknowledged commits is noticed") {
   const std::string copy = directory / "copy";
   const auto rows = clustered_rows({50, kDimension}, 6);
   Store store = must_open(path, {.index_inline = true});
-  auto docs = store.create_collection("docs", schema_of_docs());
-  for (std::size_t i = 0; i < 50; i += 10) add(*docs, rows, i, 10);
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
+  for (std::size_t i = 0; i < 50; i += 10) add_docs(*docs, rows, i, 10);
   copy_as_after_a_kill(path, copy);
   for (const auto& entry : std::filesystem::directory_iterator(copy + "/records")) {
     if (entry.path().extension() != ".log" || entry.file_size() == 0) continue;
@@ -369,8 +354,8 @@ TEST_CASE("A damaged mark is told by verify, and renewed when the store is opene
   const std::string path = directory / "store";
   {
     Store store = must_open(path);
-    auto docs = store.create_collection("docs", schema_of_docs());
-    add(*docs, clustered_rows({10, kDimension}, 6), 0, 10);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, clustered_rows({10, kDimension}, 6), 0, 10);
   }
   std::string marks = bytes_of_file(path + "/MARK");
   const std::size_t byte = GENERATE(20U, 4'096U + 20U);
@@ -398,10 +383,10 @@ TEST_CASE("Any file cut anywhere is a typed error or harmless, after a close and
   const auto rows = clustered_rows({300, kDimension}, 7);
   {
     Store store = must_open(closed);
-    auto docs = store.create_collection("docs", schema_of_docs());
-    add(*docs, rows, 0, 200);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, rows, 0, 200);
     REQUIRE(docs->flush());
-    add(*docs, rows, 200, 100);
+    add_docs(*docs, rows, 200, 100);
     copy_as_after_a_kill(closed, killed);
   }
   for (const std::string& whole : {closed, killed}) {
@@ -434,7 +419,7 @@ TEST_CASE("Any file cut anywhere is a typed error or harmless, after a close and
 TEST_CASE("A forked child is told that the store is its parent's") {
   const TempDirectory directory;
   Store store = must_open(directory / "store");
-  auto docs = store.create_collection("docs", schema_of_docs());
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
   const ::pid_t child = ::fork();
   if (child == 0) {
     const bool refused = docs->count({}).error().code == ErrorCode::kForked &&
@@ -472,8 +457,8 @@ TEST_CASE("A buffered store holds what was committed when it is opened again") {
   const auto rows = clustered_rows({200, kDimension}, 8);
   {
     Store store = must_open(path, {.durability = Durability::kBuffered});
-    auto docs = store.create_collection("docs", schema_of_docs());
-    add(*docs, rows, 0, 200);
+    auto docs = store.create_collection("docs", docs_schema(kDimension));
+    add_docs(*docs, rows, 0, 200);
   }
   Store store = must_open(path);
   expect_records(*store.collection("docs"), rows, 200);
@@ -482,10 +467,10 @@ TEST_CASE("A buffered store holds what was committed when it is opened again") {
 TEST_CASE("A writer waits when the tail is full, and the tail stays bounded") {
   const TempDirectory directory;
   Store store = must_open(directory / "store", {.tail_records_max = 100});
-  auto docs = store.create_collection("docs", schema_of_docs());
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
   const auto rows = clustered_rows({3'000, kDimension}, 9);
   for (std::size_t i = 0; i < 3'000; i += 200) {
-    add(*docs, rows, i, 200);
+    add_docs(*docs, rows, i, 200);
     CHECK(docs->stats()->tail_records <= 100);
   }
   CHECK(docs->stats()->stalls > 0);
@@ -498,7 +483,7 @@ TEST_CASE("Many collections open quickly enough to be usable") {
   {
     Store store = must_open(path);
     for (int i = 0; i < 100; ++i)
-      REQUIRE(store.create_collection("c" + std::to_string(i), schema_of_docs()));
+      REQUIRE(store.create_collection("c" + std::to_string(i), docs_schema(kDimension)));
     REQUIRE(store.drop_collection("c50"));
   }
   Store store = must_open(path);
@@ -524,14 +509,14 @@ TEST_CASE(
   };
   {
     Store store = must_open(path);
-    CollectionSchema schema = schema_of_docs();
+    CollectionSchema schema = docs_schema(kDimension);
     schema.vectors[0].index = options;
     auto docs = store.create_collection("docs", schema);
     REQUIRE(docs);
-    add(*docs, rows, 0, 10'500);
+    add_docs(*docs, rows, 0, 10'500);
     REQUIRE(docs->flush());
     CHECK(plan_of(*docs) == "inverted lists");
-    add(*docs, rows, 10'500, 500);
+    add_docs(*docs, rows, 10'500, 500);
   }
   {
     // Without the right to write nothing can be trained.
