@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "collection/indexes.hpp"
 #include "collection/record_reader.hpp"
 #include "collection/store_opening.hpp"
 
@@ -30,6 +29,14 @@ Status check_expected(const PreparedBatch& batch, const Records& current) {
 bool has_rows(const PreparedRecord& record) {
   return std::any_of(record.rows.begin(), record.rows.end(),
                      [](const std::string& row) { return !row.empty(); });
+}
+
+std::vector<std::uint64_t> checksums_of(const PreparedRecord& record) {
+  std::vector<std::uint64_t> checksums;
+  checksums.reserve(record.rows.size());
+  for (const std::string& row : record.rows)
+    checksums.push_back(row.empty() ? 0 : keys::row_checksum(std::string_view(row)));
+  return checksums;
 }
 
 /// `over` laid on `under`; both ascending by name.
@@ -89,7 +96,8 @@ Status Commit::stage_upsert(WriteRequest& request) {
       remove_slot(collection, old->slot);
     }
     containers_.change(collection.number, slot, nullptr, &record.fields);
-    put_record(collection, slot, {header, record.key, &record.fields, record.payload});
+    const auto rows = checksums_of(record);
+    put_record(collection, slot, {header, record.key, &record.fields, record.payload, rows});
     put_key(collection, slot, record);
     put_rows(collection, slot, record);
     changes.push_back({old ? old->slot : kNoSlot, slot, record.key});
@@ -114,7 +122,8 @@ Status Commit::stage_update(WriteRequest& request) {
     }
     if (!has_rows(records[i])) continue;
     ++moved;
-    fill_rows(view, (*current)[i]->slot, records[i]);
+    if (Status filled = fill_rows(view, *(*current)[i], records[i]); !filled)
+      return std::move(filled).error().at_record(static_cast<std::int64_t>(i));
   }
   if (Status fits = check_expected(request.batch, *current); !fits) return fits;
   const auto first = first_new_slot(collection, moved);
@@ -133,6 +142,7 @@ Status Commit::stage_update(WriteRequest& request) {
     const std::string_view payload = request.batch.sets_payload ? record.payload : old.payload;
     const bool moves = has_rows(record);
     const Slot slot = moves ? next++ : old_slot;
+    const auto rows = moves ? checksums_of(record) : old.rows;
     if (moves) {
       containers_.change(collection.number, old_slot, &old.fields, nullptr);
       containers_.change(collection.number, slot, nullptr, &fields);
@@ -142,7 +152,7 @@ Status Commit::stage_update(WriteRequest& request) {
     } else {
       containers_.change(collection.number, slot, &old.fields, &fields);
     }
-    put_record(collection, slot, {header, record.key, &fields, payload});
+    put_record(collection, slot, {header, record.key, &fields, payload, rows});
     changes.push_back({old_slot, slot, record.key});
   }
   finish(request, changes);
@@ -217,12 +227,20 @@ Result<Commit::CurrentRecords> Commit::read_current(const CollectionState& colle
 }
 
 /// Takes the rows that an update does not give from the record's old slot.
-void Commit::fill_rows(const View& view, Slot from, PreparedRecord& record) {
+Status Commit::fill_rows(const View& view, const Current& from, PreparedRecord& record) {
   for (std::size_t v = 0; v < record.rows.size(); ++v) {
     if (!record.rows[v].empty()) continue;
-    const VectorView row = row_of(view->vectors[v], from);
+    const VectorView row = row_of(view->vectors[v], from.slot);
+    const std::vector<std::uint64_t>& known = from.record.rows;
+    const std::uint64_t there = row.empty() ? 0 : keys::row_checksum(row);
+    if (v < known.size() && known[v] != there) {
+      return Error{ErrorCode::kCorruption,
+                   "record " + quoted(record.key) + ": another row is in memory than was written",
+                   Subcode::kChecksum};
+    }
     if (!row.empty()) record.rows[v] = keys::encode_row(row);
   }
+  return {};
 }
 
 Commit::Effect& Commit::effect_on(CollectionState& collection) {

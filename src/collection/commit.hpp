@@ -57,7 +57,7 @@ class Commit {
   Status stage_update(WriteRequest& request);
   Status stage_delete(WriteRequest& request);
   Status stage_delete_matching(WriteRequest& request);
-  static void fill_rows(const View& view, Slot from, PreparedRecord& record);
+  static Status fill_rows(const View& view, const Current& from, PreparedRecord& record);
 
   Effect& effect_on(CollectionState& collection);
   Result<Slot> first_new_slot(CollectionState& collection, std::size_t slots);

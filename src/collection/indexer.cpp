@@ -318,6 +318,7 @@ Status Indexer::renew_images(CollectionState& collection, Images images) {
     const bool due = (images == Images::kNow && stale) ||
                      collection.changed_since_image > changes_before_images(view->live.count());
     if (!due || collection.dropped) return {};
+    for (const SearchedVector& vector : view->vectors) vector.index->reconnect();
     auto written = write_images(collection, view);
     if (!written) return std::move(written).error();
     replaced = std::move(*written);

@@ -25,10 +25,6 @@ Result<AnyIndex> make_index(const VectorSchema& vector);
 Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections);
 
-/// The row of `slot`, which is live in the version that `vector` belongs to and valid as long as
-/// that is held; empty when the record has none.
-VectorView row_of(const SearchedVector& vector, Slot slot);
-
 /// Whether `index` is no longer (or not yet) what `vector` asks for.
 bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index);
 

@@ -5,7 +5,6 @@
 
 #include "anear/filter/parser.hpp"
 #include "anear/storage/record.hpp"
-#include "collection/indexes.hpp"
 #include "collection/prepare.hpp"
 #include "collection/schema.hpp"
 #include "collection/store_keys.hpp"

@@ -111,6 +111,8 @@ class Opening {
         Error error = missing_beside_writer(std::move(opened).error());
         error.message.insert(
             0, "collection '" + collection_.name + "', rows of vector '" + vector.name + "': ");
+        if (error.code == ErrorCode::kCorruption)
+          error.message += "; restore a backup, or save the other rows by repair()";
         return error;
       }
       row_files = std::move(*opened);

@@ -1,6 +1,7 @@
 // Opening, creating and closing a store, and its list of collections.
 #include "anear/collection/store.hpp"
 
+#include <algorithm>
 #include <map>
 #include <new>
 #include <utility>
@@ -9,6 +10,8 @@
 #include "collection/images.hpp"
 #include "collection/indexer.hpp"
 #include "collection/recovery.hpp"
+#include "collection/repair.hpp"
+#include "collection/salvage.hpp"
 #include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_opening.hpp"
@@ -45,6 +48,74 @@ Result<Store> Store::open(const std::string& path, const StoreOptions& options) 
     const bool again = runtime.retries_open && opened.error().code == ErrorCode::kSnapshotExpired;
     if (!again) return std::move(opened).error();
   }
+}
+
+Result<SalvageReport> Store::recover(const std::string& path, const StoreOptions& options) {
+  if (options.in_memory || options.read_only)
+    return invalid_argument("recover() is for a store on disk, which it has to write");
+  StoreRuntime runtime;
+  runtime.path = path;
+  runtime.options = options;
+  runtime.options.create_if_missing = false;
+  return salvage(runtime);
+}
+
+namespace {
+
+/// Looks at everything; nothing is written.
+Status look_at(const std::string& path, StoreOptions options) {
+  options.read_only = true;
+  const auto store = Store::open(path, options);
+  if (!store) return store.error();
+  const auto verified = store->verify();
+  return verified ? Status{} : Status(verified.error());
+}
+
+/// Builds indexes again that opening cannot use.
+Status build_again(const std::string& path, const StoreOptions& options, RepairReport& report) {
+  auto store = Store::open(path, options);
+  if (!store) return std::move(store).error();
+  const auto names = store->collections();
+  if (!names) return names.error();
+  std::uint64_t degraded = 0;
+  for (const std::string& name : *names) {
+    const auto stats = store->collection(name)->stats();
+    if (!stats) return stats.error();
+    degraded += stats->degraded ? 1 : 0;
+  }
+  report.indexes = std::max(report.indexes, degraded);
+  if (degraded != 0) {
+    if (Status flushed = store->flush(); !flushed) return flushed;
+  }
+  return store->close();
+}
+
+}  // namespace
+
+Result<RepairReport> Store::repair(const std::string& path, const StoreOptions& options) {
+  if (options.in_memory || options.read_only)
+    return invalid_argument("repair() is for a store on disk, which it has to write");
+  StoreOptions inside = options;
+  inside.create_if_missing = false;
+  inside.durability = Durability::kDurable;
+  inside.index_inline = true;
+  RepairReport report;
+  const Status healthy = look_at(path, inside);
+  if (!healthy) {
+    // A file that is missing looks as if a writer had replaced it.
+    const ErrorCode code = healthy.error().code;
+    if (code != ErrorCode::kCorruption && code != ErrorCode::kSnapshotExpired)
+      return healthy.error();
+    StoreRuntime runtime;
+    runtime.path = path;
+    runtime.options = inside;
+    if (Status repaired = repair_records(runtime, report); !repaired)
+      return std::move(repaired).error();
+  }
+  if (Status built = build_again(path, inside, report); !built) return std::move(built).error();
+  if (healthy && !report.changed()) return report;
+  if (Status looked = look_at(path, inside); !looked) return std::move(looked).error();
+  return report;
 }
 
 Status Store::Impl::open() {

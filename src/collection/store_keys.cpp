@@ -1,5 +1,6 @@
 #include "collection/store_keys.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -137,6 +138,17 @@ std::string encode_row(VectorView row) {
   out.reserve(kRowOffset + numbers.size());
   append_number(out, storage::checksum64(numbers));
   return out.append(numbers);
+}
+
+std::uint64_t row_checksum(VectorView row) {
+  return std::max<std::uint64_t>(
+      1, storage::checksum64({static_cast<const char*>(row.data()), row.bytes()}));
+}
+
+std::uint64_t row_checksum(std::string_view encoded_row) {
+  std::uint64_t checksum = 0;
+  (void)take_number(encoded_row, checksum);
+  return std::max<std::uint64_t>(1, checksum);
 }
 
 Result<VectorView> decode_row(std::string_view value, std::size_t dimension, ScalarKind kind) {

@@ -66,6 +66,10 @@ Result<Sequence> decode_sequence(std::string_view value);
 
 /// A row with its checksum.
 std::string encode_row(VectorView row);
+/// What a record says of a row of it: the checksum of its bytes, and never 0.
+std::uint64_t row_checksum(VectorView row);
+/// The same, from the row as stored.
+std::uint64_t row_checksum(std::string_view encoded_row);
 /// Bytes of the stored numbers behind the checksum.
 inline constexpr std::size_t kRowOffset = 8;
 /// The row in `value` (borrowed), checked. kCorruption when damaged or of another length.

@@ -63,19 +63,15 @@ Error lost_writes(const StoreRuntime& runtime, Sequence recovered, Sequence mark
                "store '" + runtime.path + "': commits " + std::to_string(recovered + 1) + " to " +
                    std::to_string(marked) +
                    " were acknowledged and are not there any more. Nothing was changed; restore a "
-                   "backup, or keep a copy of the directory before going on"};
+                   "backup, or go on without them by recover(), which copies the log aside first"};
 }
 
 /// Compares what the records hold with what was acknowledged, without changing a byte.
 Status probe(const StoreRuntime& runtime, const storage::HighWaterMark::Reading& reading) {
-  const Sequence marked = reading.sequence;
-  auto bytes = open_records(runtime, reading.file_list, /*read_only=*/true);
-  if (!bytes && bytes.error().code == ErrorCode::kNotFound && marked == 0) return {};
-  if (!bytes) return std::move(bytes).error();
-  const auto recovered = last_sequence(**bytes);
-  if (!recovered) return recovered.error();
-  if (*recovered < marked) return lost_writes(runtime, *recovered, marked);
-  return {};
+  const auto recoverable = recoverable_sequence(runtime, reading);
+  if (!recoverable) return recoverable.error();
+  if (*recoverable >= reading.sequence) return {};
+  return lost_writes(runtime, *recoverable, reading.sequence);
 }
 
 Status make_store(StoreRuntime& runtime) {
@@ -94,38 +90,6 @@ Status take_lock(StoreRuntime& runtime) {
   auto lock = storage::StoreLock::acquire(*runtime.files, runtime.path);
   if (!lock) return std::move(lock).error();
   runtime.lock.emplace(std::move(*lock));
-  return {};
-}
-
-/// Makes sure that there is a store, and that it is ours to write.
-Status prepare_directory(StoreRuntime& runtime) {
-  storage::FileSystem& files = *runtime.files;
-  const StoreOptions& options = runtime.options;
-  auto kind = storage::inspect_directory(files, runtime.path);
-  if (!kind) return std::move(kind).error();
-  if (*kind != storage::DirectoryKind::kStore &&
-      (options.read_only || !options.create_if_missing)) {
-    return Error{ErrorCode::kNotFound, "there is no store at '" + runtime.path + "'"};
-  }
-  if (*kind == storage::DirectoryKind::kMissing) {
-    if (Status made = files.make_directory(runtime.path); !made) return made;
-  }
-  if (*kind == storage::DirectoryKind::kStore) {
-    // Before anything is touched: a newer format is refused as it stands.
-    auto identity = storage::read_identity(files, runtime.path);
-    if (!identity) return std::move(identity).error();
-    runtime.identity = *identity;
-  }
-  if (options.read_only) return {};
-  if (Status locked = take_lock(runtime); !locked) return locked;
-  if (*kind == storage::DirectoryKind::kStore) return {};
-  // Another process may have made it while we waited for nothing: look again under the lock.
-  kind = storage::inspect_directory(files, runtime.path);
-  if (!kind) return std::move(kind).error();
-  if (*kind != storage::DirectoryKind::kStore) return make_store(runtime);
-  auto identity = storage::read_identity(files, runtime.path);
-  if (!identity) return std::move(identity).error();
-  runtime.identity = *identity;
   return {};
 }
 
@@ -173,6 +137,7 @@ Status open_on_disk(StoreRuntime& runtime) {
   const auto recovered = last_sequence(*runtime.bytes);
   if (!recovered) return recovered.error();
   runtime.recovery.recovered_sequence = *recovered;
+  runtime.recovery.warnings = runtime.bytes->warnings();
   runtime.last_sequence = *recovered;
   if (*recovered < reading.sequence) return lost_writes(runtime, *recovered, reading.sequence);
   if (!read_only) {
@@ -185,6 +150,59 @@ Status open_on_disk(StoreRuntime& runtime) {
 
 }  // namespace
 
+Status settle_path(StoreRuntime& runtime) {
+  const auto& given = runtime.options.file_system;
+  runtime.files = given != nullptr ? given : storage::os_file_system();
+  if (runtime.path.empty()) return invalid_argument("the path of a store is empty");
+  // Calls of the system would take what stands before it for the path.
+  if (runtime.path.find('\0') != runtime.path.npos)
+    return invalid_argument("the path of a store has a zero byte in it");
+  auto path = runtime.files->absolute_path(runtime.path);
+  if (!path) return std::move(path).error();
+  runtime.path = std::move(*path);
+  return {};
+}
+
+Status prepare_directory(StoreRuntime& runtime) {
+  storage::FileSystem& files = *runtime.files;
+  const StoreOptions& options = runtime.options;
+  auto kind = storage::inspect_directory(files, runtime.path);
+  if (!kind) return std::move(kind).error();
+  if (*kind != storage::DirectoryKind::kStore &&
+      (options.read_only || !options.create_if_missing)) {
+    return Error{ErrorCode::kNotFound, "there is no store at '" + runtime.path + "'"};
+  }
+  if (*kind == storage::DirectoryKind::kMissing) {
+    if (Status made = files.make_directory(runtime.path); !made) return made;
+  }
+  if (*kind == storage::DirectoryKind::kStore) {
+    // Before anything is touched: a newer format is refused as it stands.
+    auto identity = storage::read_identity(files, runtime.path);
+    if (!identity) return std::move(identity).error();
+    runtime.identity = *identity;
+  }
+  if (options.read_only) return {};
+  if (Status locked = take_lock(runtime); !locked) return locked;
+  if (*kind == storage::DirectoryKind::kStore) return {};
+  // Another process may have made it while we waited for nothing: look again under the lock.
+  kind = storage::inspect_directory(files, runtime.path);
+  if (!kind) return std::move(kind).error();
+  if (*kind != storage::DirectoryKind::kStore) return make_store(runtime);
+  auto identity = storage::read_identity(files, runtime.path);
+  if (!identity) return std::move(identity).error();
+  runtime.identity = *identity;
+  return {};
+}
+
+Result<Sequence> recoverable_sequence(const StoreRuntime& runtime,
+                                      const storage::HighWaterMark::Reading& reading) {
+  const auto bytes = open_records(runtime, reading.file_list, /*read_only=*/true);
+  const bool unwritten = !bytes && bytes.error().code == ErrorCode::kNotFound;
+  if (unwritten && reading.sequence == 0) return Sequence{0};
+  if (!bytes) return bytes.error();
+  return last_sequence(**bytes);
+}
+
 Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
   if (runtime.options.in_memory) {
     runtime.bytes = storage::make_memory_store(merge_containers);
@@ -192,15 +210,7 @@ Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
     if (!identity) return std::move(identity).error();
     runtime.identity = *identity;
   } else {
-    runtime.files = runtime.options.file_system != nullptr ? runtime.options.file_system
-                                                           : storage::os_file_system();
-    if (runtime.path.empty()) return invalid_argument("the path of a store is empty");
-    // Calls of the system would take what stands before it for the path.
-    if (runtime.path.find('\0') != runtime.path.npos)
-      return invalid_argument("the path of a store has a zero byte in it");
-    auto path = runtime.files->absolute_path(runtime.path);
-    if (!path) return std::move(path).error();
-    runtime.path = std::move(*path);
+    if (Status settled = settle_path(runtime); !settled) return settled;
     if (Status opened = open_on_disk(runtime); !opened) return opened;
   }
   meta.identity = runtime.identity;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "anear/core/error.hpp"
+#include "anear/storage/high_water_mark.hpp"
 #include "anear/storage/manifest.hpp"
 #include "collection/store_runtime.hpp"
 
@@ -15,6 +16,16 @@ namespace anear {
 /// Opens (or makes) what stands at `runtime.path` as `runtime.options` asks: fills files, identity,
 /// lock, mark, bytes, recovery and last_sequence of `runtime`, and `meta`. Errors as Store::open().
 Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta);
+
+/// Chooses the file system and makes `runtime.path` absolute. kInvalidArgument: no path at all.
+Status settle_path(StoreRuntime& runtime);
+/// Makes sure that there is a store, and, unless it is opened read-only, that it is ours to write:
+/// fills identity and lock.
+Status prepare_directory(StoreRuntime& runtime);
+/// The last commit that an open would find, without changing a byte; 0 where nothing was written
+/// yet. kCorruption: see storage::check_file_list().
+Result<Sequence> recoverable_sequence(const StoreRuntime& runtime,
+                                      const storage::HighWaterMark::Reading& reading);
 
 /// Microseconds UTC.
 std::int64_t micros_now();

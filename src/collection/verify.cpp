@@ -28,7 +28,9 @@ class Verification {
       : collection_(collection),
         report_(report),
         bytes_(*collection.runtime->bytes),
-        view_(collection.pin()) {}
+        view_(collection.pin()),
+        row_checksums_(collection.schema.vectors.size(),
+                       std::vector<std::uint64_t>(view_->next_slot)) {}
 
   Status run() {
     ++report_.collections;
@@ -87,6 +89,7 @@ class Verification {
                        record.error().message);
       if (!view_->live.contains(slot) || collection_.keys.key(slot) != record->key)
         return damaged("the record '" + record->key + "' stands in another one's slot");
+      expect_rows(slot, *record);
       for (const Field& field : record->fields) expect_containers(slot, field);
       ++count;
     }
@@ -104,7 +107,14 @@ class Verification {
     }
   }
 
-  /// Every row on disk is searched as it stands there, and every row that is searched stands there.
+  void expect_rows(Slot slot, const storage::StoredRecord& record) {
+    if (record.rows.empty()) return;  // Written before records said it.
+    says_rows_.insert(slot);
+    for (std::size_t v = 0; v < std::min(record.rows.size(), row_checksums_.size()); ++v)
+      row_checksums_[v][slot] = record.rows[v];
+  }
+
+  /// Every row that a record names is on the disk and searched as it was written, and no other.
   Status check_rows(std::size_t v) {
     const VectorSchema& vector = collection_.schema.vectors[v];
     SlotSet on_disk;
@@ -120,13 +130,16 @@ class Verification {
     }
     if (Status status = entry->status(); !status) return status;
     if (Status status = check_row_files(v, on_disk); !status) return status;
-    Status searched;
+    Status found;
     view_->live.for_each([&](Slot slot) {
-      if (searched && !on_disk.contains(slot) && !row_of(view_->vectors[v], slot).empty())
-        searched = damaged_row(v, slot, "the row stands nowhere on the disk");
+      if (!found || on_disk.contains(slot)) return;
+      if (row_checksums_[v][slot] != 0 || !row_of(view_->vectors[v], slot).empty())
+        found = damaged_row(v, slot, "the row stands nowhere on the disk");
     });
     report_.rows += on_disk.count();
-    return searched;
+    if (!found) return found;
+    Status held = view_->vectors[v].index->verify();
+    return held ? held : damaged("vector '" + vector.name + "', " + held.error().message);
   }
 
   Status check_row_files(std::size_t v, SlotSet& on_disk) {
@@ -149,6 +162,8 @@ class Verification {
   }
 
   Status check_row(std::size_t v, Slot slot, VectorView stored) const {
+    if (says_rows_.contains(slot) && row_checksums_[v][slot] != keys::row_checksum(stored))
+      return damaged_row(v, slot, "the row is not the one that was written with its record");
     const VectorView searched = row_of(view_->vectors[v], slot);
     if (searched.empty())
       return damaged_row(v, slot, "the row is neither in the index nor in the tail");
@@ -212,6 +227,8 @@ class Verification {
   const storage::ByteStore& bytes_;
   View view_;
   storage::CollectionManifest manifest_;
+  SlotSet says_rows_;                                      ///< Whose records name their rows.
+  std::vector<std::vector<std::uint64_t>> row_checksums_;  ///< By vector and slot; 0: no row.
   std::unordered_map<std::string, std::vector<std::uint16_t>> expected_;  ///< By container.
 };
 

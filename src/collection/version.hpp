@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "anear/core/matrix_view.hpp"
 #include "anear/core/slot_set.hpp"
 #include "anear/core/types.hpp"
 #include "anear/simd/isa.hpp"
@@ -33,6 +34,10 @@ struct SearchedVector {
   std::shared_ptr<AnyIndex> index;
   Tail tail;
 };
+
+/// The row of `slot`, which is live in the version that `vector` belongs to and valid as long as
+/// that is held; empty when the record has none.
+VectorView row_of(const SearchedVector& vector, Slot slot);
 
 struct CollectionVersion {
   Sequence sequence = 0;          ///< The last commit that touched the collection.

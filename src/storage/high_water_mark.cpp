@@ -148,9 +148,17 @@ Status HighWaterMark::write(Sequence synced, const FileListMark& files) {
 }
 
 Status HighWaterMark::write_clean(Sequence synced, const FileListMark& files) {
-  // Both places: otherwise the older "not clean" of the same sequence would outvote this one.
+  // The older "not clean" of the same sequence would outvote this one.
+  return write_both(synced, files, true);
+}
+
+Status HighWaterMark::lower(Sequence sequence) {
+  return write_both(sequence, reading_.file_list, false);
+}
+
+Status HighWaterMark::write_both(Sequence sequence, const FileListMark& files, bool clean) {
   for (std::uint64_t i = 0; i < kPlaces; ++i) {
-    if (Status done = write_mark(synced, files, true); !done) return done;
+    if (Status done = write_mark(sequence, files, clean); !done) return done;
   }
   return sync();
 }

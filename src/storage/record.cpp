@@ -110,7 +110,10 @@ std::string build_record(Builder& builder, const RecordView& record) {
   const RecordHeader& from = record.header;
   const fb::Header header(from.created, from.updated, from.expires_at, from.source_sequence,
                           from.sequence);
-  builder.Finish(fb::CreateRecord(builder, &header, key, fields, payload));
+  const auto rows = record.rows.empty()
+                        ? Offset<flatbuffers::Vector<std::uint64_t>>()
+                        : builder.CreateVector(record.rows.data(), record.rows.size());
+  builder.Finish(fb::CreateRecord(builder, &header, key, fields, payload, rows));
   return seal(builder);
 }
 
@@ -201,7 +204,11 @@ std::string encode_record(const RecordView& record) { return RecordEncoder().enc
 Result<StoredRecord> decode_record(std::string_view bytes, const RecordParts& parts) {
   Unsealed<fb::Record> record;
   if (!record.open(bytes)) return damaged(bytes);
-  StoredRecord out{header_of(*record), to_string(*record->key()), {}, {}};
+  StoredRecord out{header_of(*record),
+                   to_string(*record->key()),
+                   {},
+                   {},
+                   list_of<std::uint64_t>(record->rows())};
   if (parts.fields && record->fields() != nullptr) {
     out.fields.reserve(record->fields()->size());
     for (const fb::Field* field : *record->fields()) {

@@ -1,8 +1,11 @@
 /* Several processes: one writer at a time, and handles in a forked child. */
 #define _XOPEN_SOURCE 700
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,11 +175,120 @@ static void what_was_acknowledged_survives_a_killed_process(void) {
   c_free_notes(opened);
 }
 
+/* Cuts the database's log, which is not empty, by 100 bytes. */
+static void cut_log(const char* store) {
+  char path[640];
+  struct stat facts;
+  int cut = 0;
+  snprintf(path, sizeof path, "%s/records", store);
+  DIR* directory = opendir(path);
+  CHECK(directory != NULL);
+  for (struct dirent* entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+    const size_t length = strlen(entry->d_name);
+    if (length < 4 || strcmp(entry->d_name + length - 4, ".log") != 0) continue;
+    snprintf(path, sizeof path, "%s/records/%s", store, entry->d_name);
+    CHECK(stat(path, &facts) == 0);
+    if (facts.st_size < 200) continue;
+    CHECK(truncate(path, facts.st_size - 100) == 0);
+    ++cut;
+  }
+  CHECK(closedir(directory) == 0 && cut == 1);
+}
+
+static void a_store_that_lost_commits_is_recovered_on_request(void) {
+  const char* path = c_directory("lost");
+  char copy[640];
+  int status = 0;
+  uint64_t count = 1;
+  c_notes opened = {NULL, NULL};
+  anear_salvage salvage = ANEAR_SALVAGE_INIT;
+  struct stat facts;
+  snprintf(copy, sizeof copy, "%s", path);
+  const pid_t child = run_child(write_without_closing, copy);
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  cut_log(path);
+  CHECK_CODE(ANEAR_LOST_WRITES, anear_store_open(path, NULL, &opened.store, &error), &error);
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_recover(NULL, &salvage, &error), &error);
+  CHECK_OK(anear_store_recover(path, &salvage, &error), &error);
+  CHECK(salvage.recovered_sequence < salvage.marked_sequence);
+  snprintf(copy, sizeof copy, "%s/%s/MARK", path, salvage.copy);
+  CHECK(salvage.copy[0] != '\0' && stat(copy, &facts) == 0);
+  CHECK_OK(anear_store_recover(path, NULL, &error), &error);
+  CHECK_OK(anear_store_recover(path, &salvage, &error), &error);
+  CHECK(salvage.copy[0] == '\0');
+  CHECK_OK(anear_store_open(path, NULL, &opened.store, &error), &error);
+  CHECK_OK(anear_collection_open(opened.store, "notes", &opened.notes, &error), &error);
+  CHECK_OK(anear_collection_count(opened.notes, NULL, &count, &error), &error);
+  CHECK(count == 0); /* The one batch that was written. */
+  c_free_notes(opened);
+}
+
+typedef struct lost_record {
+  size_t count;
+  char key[16];
+} lost_record;
+
+static void note_lost(void* context, const char* collection, const char* vector, anear_text key) {
+  lost_record* lost = context;
+  CHECK(strcmp(collection, "notes") == 0 && strcmp(vector, "embedding") == 0);
+  snprintf(lost->key, sizeof lost->key, "%.*s", (int)key.size, key.data);
+  ++lost->count;
+}
+
+/* Flips a bit in the fifth row of the store's only row file. */
+static void flip_bit_of_row(const char* store) {
+  char path[640];
+  int byte = 0;
+  snprintf(path, sizeof path, "%s/rows", store);
+  DIR* directory = opendir(path);
+  CHECK(directory != NULL);
+  for (struct dirent* entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "%s/rows/%s", store, entry->d_name);
+  }
+  CHECK(closedir(directory) == 0);
+  FILE* file = fopen(path, "r+b");
+  const long place = 4096 + 4 * (C_DIMENSION * (long)sizeof(float) + 8);
+  CHECK(file != NULL && fseek(file, place, SEEK_SET) == 0);
+  byte = fgetc(file);
+  CHECK(byte != EOF && fseek(file, place, SEEK_SET) == 0 && fputc(byte ^ 1, file) != EOF);
+  CHECK(fclose(file) == 0);
+}
+
+static void a_damaged_store_is_repaired_on_request(void) {
+  const char* path = c_directory("damaged");
+  float* rows = c_rows(30, C_DIMENSION, 7);
+  c_notes opened = c_open_notes(path);
+  anear_repair repair = ANEAR_REPAIR_INIT;
+  lost_record lost = {0, {0}};
+  uint64_t count = 0;
+  c_fill_notes(&opened, rows, 30);
+  CHECK_OK(anear_store_flush(opened.store, &error), &error);
+  c_free_notes(opened);
+  flip_bit_of_row(path);
+  CHECK_CODE(ANEAR_CORRUPTION, anear_store_open(path, NULL, &opened.store, &error), &error);
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_repair(NULL, NULL, NULL, NULL, &error), &error);
+  CHECK_OK(anear_store_repair(path, note_lost, &lost, &repair, &error), &error);
+  CHECK(repair.indexes == 1 && repair.lost == 1 && repair.copy[0] != '\0');
+  CHECK(lost.count == 1 && strcmp(lost.key, "note-00004") == 0);
+  CHECK_OK(anear_store_open(path, NULL, &opened.store, &error), &error);
+  CHECK_OK(anear_collection_open(opened.store, "notes", &opened.notes, &error), &error);
+  CHECK_OK(anear_collection_count(opened.notes, NULL, &count, &error), &error);
+  CHECK(count == 30);
+  CHECK_OK(anear_store_verify(opened.store, NULL, &error), &error);
+  c_free_notes(opened);
+  CHECK_OK(anear_store_repair(path, NULL, NULL, NULL, &error), &error);
+  free(rows);
+}
+
 const c_test process_tests[] = {
     {"a second writer is refused and told who holds the store",
      a_second_writer_is_refused_and_told_who_holds_the_store},
     {"what was acknowledged survives a killed process",
      what_was_acknowledged_survives_a_killed_process},
+    {"a store that lost commits is recovered on request",
+     a_store_that_lost_commits_is_recovered_on_request},
+    {"a damaged store is repaired on request", a_damaged_store_is_repaired_on_request},
     {"handles of a store say so in a forked child", handles_of_a_store_say_so_in_a_forked_child},
     {NULL, NULL},
 };

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
@@ -192,6 +193,43 @@ TEST_CASE("HnswIndex is the same after save and load, and can grow further") {
   CHECK(loaded->insert(data.rows.view().rows_from(kRows / 2, kRows / 2),
                        std::span(slots).subspan(kRows / 2)));
   CHECK(loaded->unreachable() == 0);
+}
+
+TEST_CASE("After reconnect() a link leads to every live row, also where pruning cut the last one") {
+  // Two links a position are too few to stay in one piece.
+  const Fixture data;
+  auto index = HnswIndex::create(kDimension, {.links_max = 2, .ef_construction = 8});
+  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  for (Slot slot = 0; slot < kRows; slot += 3) index->mark_deleted(slot);
+  CHECK(index->unreachable() > 0);
+  CHECK(index->verify());  // It is not known yet to be damage.
+  index->reconnect();
+  CHECK(index->unreachable() == 0);
+  CHECK(index->verify());
+}
+
+TEST_CASE("reconnect() gives each of many equal rows a link") {
+  const std::vector<float> ones(2'000, 1.0F);
+  auto index = HnswIndex::create(1, {.metric = Metric::kL2, .links_max = 4});
+  REQUIRE(index->insert({ones.data(), {2'000, 1}, ScalarKind::kF32}, test::first_slots(2'000)));
+  index->reconnect();
+  CHECK(index->unreachable() == 0);
+}
+
+TEST_CASE("verify() of a graph tells of a code that is another row's") {
+  const Fixture data;
+  auto index = HnswIndex::create(kDimension, {});
+  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  CHECK(index->verify());
+  for (SectionOut& section : index->sections()) {
+    if (section.name != "codes") continue;
+    const std::span<const std::byte> piece = section.pieces.front();
+    auto* const code = const_cast<std::byte*>(piece.data());
+    std::memcpy(code, code + section.stride, section.stride);
+  }
+  const Status told = index->verify();
+  REQUIRE_FALSE(told);
+  CHECK(told.error().message.find("position 0") != std::string::npos);
 }
 
 TEST_CASE("A truncated or flipped index file is refused with a typed error") {

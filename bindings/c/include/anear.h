@@ -77,9 +77,29 @@ ANEAR_API const char* anear_isa(void);
  * Fails with ANEAR_LOCKED if another process writes to it (the message holds its pid),
  * ANEAR_NOT_FOUND with ANEAR_STORE_MUST_EXIST, ANEAR_UNSUPPORTED_FORMAT if the directory holds
  * something else or a newer format (nothing is touched), ANEAR_LOST_WRITES if less was recovered
- * than had been acknowledged (the message holds the missing range). */
+ * than had been acknowledged (the message holds the missing range): restore a backup, or
+ * anear_store_recover(). */
 ANEAR_API int32_t anear_store_open(const char* path, const anear_store_options* options,
                                    anear_store** store, anear_error* error);
+
+/* Gives up the acknowledged commits that anear_store_open() reports as ANEAR_LOST_WRITES.
+ *
+ * The log and the marks are copied into a new directory of the store first, which stays until you
+ * remove it (it holds records); then the store can be opened. Where nothing was lost, nothing is
+ * changed. `salvage` may be NULL, or takes what is there and where the copy stands. The store must
+ * not be open. Other codes as of anear_store_open(). */
+ANEAR_API int32_t anear_store_recover(const char* path, anear_salvage* salvage, anear_error* error);
+
+/* Makes again what disagrees with the records of the store at `path`: keys, containers of fields,
+ * indexes, images; saves the rows of damaged row files as far as their records confirm them.
+ *
+ * `lost` (may be NULL) is called for each record that has to be written again; `repair` (may be
+ * NULL) takes the counts. Where anear_store_verify() finds nothing, nothing is changed. The store
+ * must not be open. Slow: reads everything twice or more, and builds indexes.
+ * Fails with ANEAR_CORRUPTION where records themselves cannot be read: restore a backup;
+ * ANEAR_LOST_WRITES: anear_store_recover() comes first. */
+ANEAR_API int32_t anear_store_repair(const char* path, anear_lost lost, void* lost_context,
+                                     anear_repair* repair, anear_error* error);
 
 /* Waits for running calls, writes out what is due, lets go of the lock. Later calls on the store
  * and its collections are ANEAR_CLOSED; hits and records stay readable. Closing twice is fine. */

@@ -93,6 +93,7 @@ enum anear_type {
                                   */
 #define ANEAR_NO_SLOT UINT32_MAX /* No answer in this place. */
 #define ANEAR_MESSAGE_SIZE 512
+#define ANEAR_COPY_SIZE 64
 
 /* --- Plain structs: they never change. */
 
@@ -426,6 +427,33 @@ typedef struct anear_recovery {
   uint64_t tail_records;       /* Committed after the last images: scanned until indexed. */
 } anear_recovery;
 #define ANEAR_RECOVERY_INIT {sizeof(anear_recovery), 0, 0, 0, 0}
+
+typedef struct anear_salvage {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t recovered_sequence; /* The last commit that is there. */
+  uint64_t marked_sequence;    /* The last commit known to have been synced. */
+  char copy[ANEAR_COPY_SIZE];  /* The directory inside the store's with the log and marks as they
+                                * were; "": nothing was lost, nothing was changed. */
+} anear_salvage;
+#define ANEAR_SALVAGE_INIT {sizeof(anear_salvage), 0, 0, 0, {0}}
+
+/* What anear_store_repair() could not save: a record that is gone or, with `vector` not "", one
+ * that has lost that vector. Borrowed until it returns; must not call anear. */
+typedef void (*anear_lost)(void* context, const char* collection, const char* vector,
+                           anear_text key);
+
+typedef struct anear_repair {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t keys;              /* That led nowhere or elsewhere. */
+  uint64_t containers;        /* Of fields' values. */
+  uint64_t indexes;           /* Built again from rows. */
+  uint64_t lost;              /* Records, or vectors of records, that could not be saved. */
+  char copy[ANEAR_COPY_SIZE]; /* The directory inside the store's with damaged row files; "": none.
+                               */
+} anear_repair;
+#define ANEAR_REPAIR_INIT {sizeof(anear_repair), 0, 0, 0, 0, 0, {0}}
 
 typedef struct anear_verification {
   uint32_t struct_size;

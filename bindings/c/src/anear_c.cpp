@@ -24,6 +24,18 @@ static_assert(ANEAR_CLOSED == static_cast<int>(anear::ErrorCode::kClosed));
 static_assert(ANEAR_SUB_PAYLOAD_TOO_LARGE == static_cast<int>(anear::Subcode::kPayloadTooLarge));
 static_assert(ANEAR_SUB_FILTER_SYNTAX == static_cast<int>(anear::Subcode::kFilterSyntax));
 
+namespace {
+
+/// The last part of `path`, as far as there is room, NUL-terminated.
+void put_last_name(const std::string& path, char (&name)[ANEAR_COPY_SIZE]) {
+  const std::string last = path.substr(path.rfind('/') + 1);
+  const std::size_t length = std::min(last.size(), sizeof(name) - 1);
+  std::copy_n(last.begin(), length, name);
+  name[length] = '\0';
+}
+
+}  // namespace
+
 const char* anear_version(void) {
   return ANEAR_TEXT_OF(ANEAR_VERSION_MAJOR) "." ANEAR_TEXT_OF(
       ANEAR_VERSION_MINOR) "." ANEAR_TEXT_OF(ANEAR_VERSION_PATCH);
@@ -48,6 +60,44 @@ int32_t anear_store_open(const char* path, const anear_store_options* options, a
     if (!opened) return std::move(opened).error();
     *store = new anear_store{std::move(*opened)};
     return {};
+  });
+}
+
+int32_t anear_store_recover(const char* path, anear_salvage* salvage, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{path, "path"}}); !status) return status;
+    if (salvage != nullptr) {
+      if (const auto size = checked_size(salvage, "anear_salvage"); !size) return size.error();
+    }
+    const auto report = anear::Store::recover(path);
+    if (!report) return report.error();
+    if (salvage == nullptr) return {};
+    anear_salvage filled{
+        sizeof(anear_salvage), 0, report->recovered_sequence, report->marked_sequence, {}};
+    put_last_name(report->copy, filled.copy);
+    return write_sized(filled, salvage, "anear_salvage");
+  });
+}
+
+int32_t anear_store_repair(const char* path, anear_lost lost, void* lost_context,
+                           anear_repair* repair, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{path, "path"}}); !status) return status;
+    if (repair != nullptr) {
+      if (const auto size = checked_size(repair, "anear_repair"); !size) return size.error();
+    }
+    const auto report = anear::Store::repair(path);
+    if (!report) return report.error();
+    for (const auto& each : report->lost) {
+      if (lost != nullptr)
+        lost(lost_context, each.collection.c_str(), each.vector.c_str(),
+             {each.key.data(), each.key.size()});
+    }
+    if (repair == nullptr) return {};
+    anear_repair filled{sizeof(anear_repair), 0, report->keys, report->containers, report->indexes,
+                        report->lost.size(),  {}};
+    put_last_name(report->copy, filled.copy);
+    return write_sized(filled, repair, "anear_repair");
   });
 }
 

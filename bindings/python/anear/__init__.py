@@ -77,7 +77,7 @@ from ._schema import (
     TimestampList,
     Vector,
 )
-from ._store import Store, open
+from ._store import Store, open, recover, repair
 
 __version__: str = _core.version
 
@@ -154,4 +154,6 @@ __all__ = [
     "Vector",
     "isa",
     "open",
+    "recover",
+    "repair",
 ]

@@ -61,7 +61,8 @@ class Store:
     @property
     def recovery(self) -> dict[str, Any]:
         """What opening found: recovered_sequence (the last commit that is there), marked_sequence (the last one known to
-        have been synced), clean (whether it had been closed properly), tail_records (scanned until they are indexed again).
+        have been synced), clean (whether it had been closed properly), tail_records (scanned until they are indexed again),
+        warnings (lines of the database, such as of a log whose end a kill has torn).
 
         if not store.recovery["clean"]: print("the last process was killed; nothing acknowledged is lost")
         """
@@ -145,7 +146,7 @@ def open(
     may wait for the indexer before writers wait too. `index_inline`: index within each write instead of in the background.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
-    LostWritesError when less is there than had been acknowledged, CorruptionError for damage.
+    LostWritesError when less is there than had been acknowledged (see recover()), CorruptionError for damage.
     """
     options = {
         "create": bool(create),
@@ -156,6 +157,33 @@ def open(
         "index_inline": bool(index_inline),
     }
     return Store(_core.Store(path_of(path), options))
+
+
+def recover(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Makes a store usable again that open() refuses with LostWritesError, without the commits it lost.
+
+        report = anear.recover("context.anear")
+        print("given up:", report["recovered_sequence"] + 1, "to", report["marked_sequence"], "- kept in", report["copy"])
+
+    The log and the marks are copied into a new directory inside the store's first (`copy`; it holds records, and stays until
+    you remove it). Where nothing was lost nothing is changed and `copy` is None. A backup, where there is one, loses less.
+    """
+    return _core.recover(path_of(path))
+
+
+def repair(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Makes again what disagrees with the records of the store in `path`, which must not be open: keys, containers of fields,
+    indexes, images; saves the rows of damaged row files as far as their records confirm them.
+
+        for collection, vector, key in anear.repair("context.anear")["lost"]: ...   # write these again
+
+    `lost`: each record that is gone (vector None) or has lost a vector. `keys`, `containers`, `indexes`: how many were made
+    again. `copy`: the directory inside the store's that keeps damaged row files, or None. Where verify() finds nothing,
+    nothing is changed. Slow: reads everything twice or more, and builds indexes.
+
+    Raises CorruptionError where records themselves cannot be read: restore a backup; LostWritesError: recover() comes first.
+    """
+    return _core.repair(path_of(path))
 
 
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()

@@ -98,7 +98,28 @@ py::dict to_python(const RecoveryReport& report) {
   using py::literals::operator""_a;
   return py::dict("recovered_sequence"_a = report.recovered_sequence,
                   "marked_sequence"_a = report.marked_sequence, "clean"_a = report.clean,
-                  "tail_records"_a = report.tail_records);
+                  "tail_records"_a = report.tail_records, "warnings"_a = report.warnings);
+}
+
+py::dict recover(const std::string& path) {
+  using py::literals::operator""_a;
+  const SalvageReport report = unwrap(without_gil([&] { return Store::recover(path); }));
+  return py::dict("recovered_sequence"_a = report.recovered_sequence,
+                  "marked_sequence"_a = report.marked_sequence,
+                  "copy"_a = report.copy.empty() ? py::object(py::none()) : py::str(report.copy));
+}
+
+py::dict repair(const std::string& path) {
+  using py::literals::operator""_a;
+  const RepairReport report = unwrap(without_gil([&] { return Store::repair(path); }));
+  py::list lost;
+  for (const RepairReport::Lost& each : report.lost) {
+    const py::object vector = each.vector.empty() ? py::object(py::none()) : py::str(each.vector);
+    lost.append(py::make_tuple(each.collection, vector, each.key));
+  }
+  return py::dict("keys"_a = report.keys, "containers"_a = report.containers,
+                  "indexes"_a = report.indexes, "lost"_a = lost,
+                  "copy"_a = report.copy.empty() ? py::object(py::none()) : py::str(report.copy));
 }
 
 py::dict verify(const OwnedStore& owned) {
@@ -133,6 +154,8 @@ void bind_store(py::module_& module) {
       .def("path", [](const OwnedStore& owned) { return owned.store->path(); })
       .def("close",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->close(); })); });
+  module.def("recover", &recover);
+  module.def("repair", &repair);
 }
 
 }  // namespace anear::python

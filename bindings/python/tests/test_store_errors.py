@@ -492,6 +492,46 @@ def test_a_killed_writer_leaves_the_store_open_to_others(closed):
         assert not store.recovery["clean"] and "last" in store["docs"] and len(store["docs"]) == 401
 
 
+def test_a_store_that_lost_commits_is_recovered_on_request(tmp_path):
+    path = tmp_path / "lost"
+    script = (
+        "import anear, os, signal, sys\n"
+        "docs = anear.open(sys.argv[1]).create_collection('docs', {'v': anear.Vector(2)})\n"
+        "for i in range(4): docs.upsert(f'k{i}', [1.0, float(i)])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"}
+    assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment).returncode == -9
+    (log,) = [each for each in (path / "records").glob("*.log") if each.stat().st_size > 0]
+    os.truncate(log, log.stat().st_size - 10)
+    cut = log.read_bytes()
+    with pytest.raises(anear.LostWritesError, match=r"recover\(\)"):
+        anear.open(path)
+    report = anear.recover(path)
+    assert report["recovered_sequence"] == report["marked_sequence"] - 1
+    assert (pathlib.Path(report["copy"]) / log.name).read_bytes() == cut
+    with anear.open(path) as store:
+        assert [record.key for record in store["docs"].scan()] == ["k0", "k1", "k2"]
+        assert any("dropping" in line for line in store.recovery["warnings"]), store.recovery
+    assert anear.recover(path)["copy"] is None
+
+
+def test_a_damaged_row_file_is_repaired_but_for_the_damaged_row(closed):
+    (rows,) = (closed / "rows").iterdir()
+    data = bytearray(rows.read_bytes())
+    data[4096 + 7 * (8 * 4 + 8)] ^= 1  # Of the eighth row.
+    rows.write_bytes(data)
+    with pytest.raises(anear.CorruptionError, match=r"repair\(\)"):
+        anear.open(closed)
+    report = anear.repair(closed)
+    assert report["lost"] == [("docs", "vector", "k7")] and report["indexes"] == 1
+    assert (pathlib.Path(report["copy"]) / rows.name).read_bytes() == bytes(data)
+    with anear.open(closed) as store:
+        assert store.verify()["records"] == 400 and store.verify()["rows"] == 399
+        assert store["docs"].search(ROWS[3], k=1).keys == ["k3"]
+    assert anear.repair(closed) == {"keys": 0, "containers": 0, "indexes": 0, "lost": [], "copy": None}
+
+
 DAMAGE = (
     anear.CorruptionError,
     anear.UnsupportedFormatError,

@@ -21,6 +21,36 @@ struct RecoveryReport {
   bool clean = true;               ///< Whether the store had been closed properly.
   std::uint64_t tail_records = 0;  ///< Records that were committed after the last images and are
                                    ///< scanned until indexed again.
+  std::vector<std::string> warnings{};  ///< What the database said while it recovered, for people:
+                                        ///< "dropping 22 bytes; Corruption: …" of a log whose end
+                                        ///< a kill has torn.
+};
+
+/// What recover() gave up, and where it kept it.
+struct SalvageReport {
+  Sequence recovered_sequence = 0;  ///< The last commit that is there.
+  Sequence marked_sequence = 0;     ///< The last commit known to have been synced.
+  std::string copy{};  ///< A directory inside the store's with the log and marks as they were.
+                       ///< Empty: nothing was lost, nothing was changed.
+};
+
+/// What repair() made again, and what it could not.
+struct RepairReport {
+  /// A record that is gone, or, with a vector's name, one that has lost that vector.
+  struct Lost {
+    std::string collection;
+    std::string vector;
+    std::string key;
+  };
+  std::uint64_t keys = 0;        ///< That led nowhere or elsewhere.
+  std::uint64_t containers = 0;  ///< Of fields' values.
+  std::uint64_t indexes = 0;     ///< Built again from rows.
+  std::vector<Lost> lost{};      ///< Upsert these again.
+  std::string copy{};  ///< A directory inside the store's with damaged row files; empty: none.
+
+  bool changed() const noexcept {
+    return keys != 0 || containers != 0 || indexes != 0 || !lost.empty();
+  }
 };
 
 /// What verify() looked at. Damage is an Error (kCorruption), not a report.
@@ -36,8 +66,22 @@ class Store {
   /// Opens the store in directory `path`, or makes one. kLocked: another process writes to it (the
   /// message names its pid). kUnsupportedFormat: not a store, or of a newer format; nothing is
   /// touched. kLostWrites: less was recovered than had been acknowledged; the message names the
-  /// missing range.
+  /// missing range; restore a backup, or recover().
   static Result<Store> open(const std::string& path, const StoreOptions& options = {});
+  /// Gives up the acknowledged commits that an open reports as kLostWrites: copies the log (which
+  /// the next open for writing cuts) and the marks aside, then lowers the marks to what is there.
+  /// The copy stays until you remove it; it holds records. Of `options`, the log and file system
+  /// count. Where nothing was lost, nothing is changed. After a failure it can be called again.
+  /// kLocked, kNotFound and kUnsupportedFormat as open(); other damage is kCorruption.
+  static Result<SalvageReport> recover(const std::string& path, const StoreOptions& options = {});
+
+  /// Makes again what disagrees with the records: keys, containers of fields, indexes, images;
+  /// saves the rows of damaged row files as far as their records confirm them. Of what cannot be
+  /// saved the report names each record: they have to be written again. Where verify() finds
+  /// nothing, nothing is changed. Slow: reads everything twice or more, and builds indexes. Of
+  /// `options`, the log and file system count. kCorruption where records themselves cannot be read:
+  /// restore a backup; kLostWrites: recover() comes first. Otherwise as open().
+  static Result<RepairReport> repair(const std::string& path, const StoreOptions& options = {});
 
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;

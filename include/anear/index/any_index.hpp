@@ -71,6 +71,14 @@ class AnyIndex {
   Status calibrate(const BuildOptions& build = {}) {
     return std::visit([&](auto& index) { return index.calibrate(build); }, index_);
   }
+  /// Reads the whole index: kCorruption where its parts disagree. Not beside a writer.
+  Status verify() const {
+    return std::visit([](const auto& index) { return index.verify(); }, index_);
+  }
+  /// Before it is saved: HnswIndex::reconnect().
+  void reconnect() {
+    std::visit([](auto& index) { index.reconnect(); }, index_);
+  }
   std::vector<SectionOut> sections() const {
     return std::visit([](const auto& index) { return index.sections(); }, index_);
   }

@@ -141,26 +141,26 @@ class HnswGraph {
     return true;
   }
 
-  /// Which of the first `total` positions the entry leads to. Walks the whole graph.
+  /// Which of the first `total` positions the entry leads to on level 0. Walks the whole graph.
   std::vector<bool> reachable(std::size_t total) const {
     std::vector<bool> seen(total, false);
-    if (total == 0) return seen;
-    std::vector<Position> open{entry().position};
+    if (total != 0) reach(entry().position, seen);
+    return seen;
+  }
+  /// Adds to `seen` what `from` leads to on level 0 through positions that were not seen yet.
+  void reach(Position from, std::vector<bool>& seen) const {
+    std::vector<Position> open{from};
     std::vector<Position> linked(links_max(0));
-    seen[open.back()] = true;
+    seen[from] = true;
     while (!open.empty()) {
-      const Position at = open.back();
+      const std::size_t count = links(open.back(), 0, linked.data());
       open.pop_back();
-      for (Level on = 0; on <= level(at); ++on) {
-        const std::size_t count = links(at, on, linked.data());
-        for (std::size_t i = 0; i < count; ++i) {
-          if (linked[i] >= total || seen[linked[i]]) continue;
-          seen[linked[i]] = true;
-          open.push_back(linked[i]);
-        }
+      for (std::size_t i = 0; i < count; ++i) {
+        if (linked[i] >= seen.size() || seen[linked[i]]) continue;
+        seen[linked[i]] = true;
+        open.push_back(linked[i]);
       }
     }
-    return seen;
   }
 
   /// Makes `position` the entry if it is taller than the present one.

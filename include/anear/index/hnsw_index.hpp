@@ -1,8 +1,9 @@
 // A graph index: insert() and search() as Malkov & Yashunin state them (arXiv 1603.09320). START
 // HERE for the graph.
 //
-// Walks read codes; what they find is re-ranked on rows, so that distances are exact. Layout of
-// links: hnsw_graph.hpp; of rows and codes: vector_table.hpp.
+// Walks read codes; what they find is re-ranked on rows, so that distances are exact. How rows get
+// their links: hnsw_build.hpp; layout of links: hnsw_graph.hpp; of rows and codes:
+// vector_table.hpp.
 //
 // Threads: searches take no locks and run beside insert(), mark_deleted() and calibrate(). insert()
 // calls are serialised; one call may use several threads. Deterministic for a seed, an ISA and an
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <memory>
 #include <mutex>
@@ -50,8 +52,8 @@ class HnswIndex : public TableIndex {
   std::size_t bytes() const noexcept { return table_.bytes() + graph_.bytes(table_.size()); }
   std::size_t row_bytes() const noexcept { return table_.has_codes() ? table_.row_bytes() : 0; }
 
-  /// Measures effort → recall on up to 128 own rows against exact answers. Costs about 128 exact
-  /// scans and 4,000 walks.
+  /// Measures effort → recall on up to 128 own rows against exact answers, after a reconnect().
+  /// Costs about 128 exact scans and 4,000 walks.
   Status calibrate(const BuildOptions& build = {});
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const;
@@ -59,9 +61,16 @@ class HnswIndex : public TableIndex {
   /// an exact scan is due.
   std::size_t effort_for(float recall, std::size_t k) const { return efforts_for(recall, k).near; }
 
-  /// Reachability of every live position from the entry point, for tests and verify: how many are
-  /// not. Walks the whole graph.
+  /// How many live positions no link on level 0 leads to, directly or not, from the entry point.
+  /// Walks the whole graph.
   std::size_t unreachable() const;
+  /// Gives each of them a link from the nearest position that has room for one, so that
+  /// unreachable() is 0: pruning can take the last link to a position away. Walks the whole graph,
+  /// and searches for each.
+  void reconnect();
+  /// As that of every index; a position that no link leads to is damage where reconnect() came
+  /// after the last insert(), as it did in every image that a store wrote.
+  Status verify() const;
 
   std::vector<SectionOut> sections() const;
   static Result<HnswIndex> attach(std::size_t dimension, const HnswOptions& options,
@@ -77,6 +86,7 @@ class HnswIndex : public TableIndex {
     std::mutex writer;
     mutable std::mutex calibrating;
     Calibration calibration;
+    std::atomic<bool> reconnected{false};
   };
   /// The fixed facts of an index beside its sections.
   struct Meta {
@@ -117,6 +127,9 @@ class HnswIndex : public TableIndex {
   void connect(Position position, Level level, const std::vector<Neighbor>& chosen,
                Scratch& scratch);
   void choose_links(std::vector<Neighbor>& candidates, std::size_t most, Scratch& scratch) const;
+  /// False when none of the positions near to it had room: then the last link of the nearest one
+  /// made place.
+  bool link_from_nearest(Position position, const std::vector<bool>& seen, Scratch& scratch);
   Position greedy(const PreparedQuery& query, Position entry, Level level, Scratch& scratch,
                   SearchCost* cost) const;
   /// False when it gave up.
@@ -352,132 +365,6 @@ inline std::size_t HnswIndex::insert_sorted(std::vector<Neighbor>& pool, Neighbo
   return static_cast<std::size_t>(index);
 }
 
-inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
-                                const BuildOptions& build) {
-  const std::lock_guard<std::mutex> writer(state_->writer);
-  if (Status status = table_.check(rows, slots); !status) return status;
-  if (slots.empty()) return {};
-  if (table_.size() + slots.size() >= kExpanded)
-    return Error{ErrorCode::kLimitExceeded, "a graph holds at most 2^31 positions"};
-  const Position first = table_.reserve(slots);
-  graph_.reserve(first, first + static_cast<Position>(slots.size()));
-  parallel_for(slots.size(), build.threads, 256,
-               [&](std::size_t begin, std::size_t end, std::size_t) {
-                 for (std::size_t i = begin; i < end; ++i)
-                   table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
-                 return true;
-               });
-  table_.publish(slots.size());
-
-  const std::size_t threads = thread_count(build.threads);
-  std::vector<Scratch> scratches(threads);
-  std::vector<std::vector<std::vector<Neighbor>>> chosen(threads);
-  std::atomic<std::size_t> done{0};
-  // The first position becomes the entry before others look for one.
-  std::size_t begin_at = 0;
-  if (graph_.entry().position == kNoPosition) {
-    graph_.raise_entry(first, graph_.level(first));
-    begin_at = 1;
-  }
-  const bool finished = parallel_for(slots.size() - begin_at, threads, 16,
-                                     [&](std::size_t begin, std::size_t end, std::size_t thread) {
-                                       for (std::size_t i = begin; i < end; ++i) {
-                                         link(first + static_cast<Position>(begin_at + i),
-                                              scratches[thread], chosen[thread]);
-                                       }
-                                       const std::size_t before = done.fetch_add(end - begin);
-                                       return before / 1024 == (before + end - begin) / 1024 ||
-                                              build.progress(before + end - begin, slots.size());
-                                     });
-  if (!finished) {
-    // What was not linked would never be found by a walk: it leaves again.
-    for (const Slot slot : slots) table_.mark_deleted(slot);
-    return Error{ErrorCode::kCancelled, "insertion was cancelled; its rows are deleted"};
-  }
-  build.progress(slots.size(), slots.size());
-  return {};
-}
-
-// Algorithm 1: searches top-down and remembers the links of each level; links bottom-up (invariant
-// 3 of the graph).
-inline void HnswIndex::link(Position position, Scratch& scratch,
-                            std::vector<std::vector<Neighbor>>& chosen) {
-  const ScalarCodes& codes = table_.codes();
-  codes.prepare(position, scratch.code_query);
-  const HnswGraph::Entry entry = graph_.entry();
-  const Level height = graph_.level(position);
-  Position nearest = entry.position;
-  for (Level level = entry.level; level > height; --level)
-    nearest = greedy(scratch.code_query, nearest, level, scratch, nullptr);
-  const Level top = std::min(height, entry.level);
-  if (chosen.size() <= top) chosen.resize(top + 1);
-  for (Level level = top + 1; level-- > 0;) {
-    const Walk walk{
-        .ef = options_.ef_construction, .level = level, .hidden = position, .building = true};
-    beam_search(scratch.code_query, nearest, walk, scratch, nullptr);
-    std::vector<Neighbor>& candidates = chosen[level];
-    candidates.clear();
-    for (const Neighbor& candidate : scratch.pool) {
-      const Position at = candidate.reference & ~kExpanded;
-      if (at != position) candidates.push_back({candidate.distance, at});
-    }
-    if (!candidates.empty()) nearest = candidates.front().reference;
-    choose_links(candidates, options_.links_max, scratch);
-  }
-  for (Level level = 0; level <= top; ++level) connect(position, level, chosen[level], scratch);
-  if (height > entry.level) graph_.raise_entry(position, height);
-}
-
-// Algorithm 4: a candidate is kept if it is nearer to the base than to every kept one, so that
-// links point in different directions. Copies of one row (distance 0 between them) would push all
-// else out or be left without a link: they take at most half of the places.
-inline void HnswIndex::choose_links(std::vector<Neighbor>& candidates, std::size_t most,
-                                    Scratch& scratch) const {
-  if (candidates.size() <= most / 2) return;
-  const ScalarCodes& codes = table_.codes();
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < candidates.size() && kept < most; ++i) {
-    codes.prepare(candidates[i].reference, scratch.link_query);
-    bool diverse = true;
-    for (std::size_t j = 0; j < kept && diverse; ++j) {
-      diverse =
-          codes.distance(scratch.link_query, candidates[j].reference) >= candidates[i].distance;
-    }
-    if (diverse) std::swap(candidates[kept++], candidates[i]);
-  }
-  candidates.resize(kept);
-}
-
-inline void HnswIndex::connect(Position position, Level level, const std::vector<Neighbor>& chosen,
-                               Scratch& scratch) {
-  scratch.positions.clear();
-  for (const Neighbor& neighbor : chosen) scratch.positions.push_back(neighbor.reference);
-  {
-    const HnswGraph::Lock lock(graph_, position);
-    graph_.set_links(position, level, scratch.positions);
-  }
-  for (const Neighbor& neighbor : chosen) {
-    const HnswGraph::Lock lock(graph_, neighbor.reference);
-    if (graph_.add_link(neighbor.reference, level, position)) continue;
-    const std::uint32_t most = graph_.links_max(level);
-    scratch.positions.resize(most);
-    scratch.distances.resize(most);
-    const std::size_t count = graph_.links(neighbor.reference, level, scratch.positions.data());
-    table_.codes().prepare(neighbor.reference, scratch.row_query);
-    table_.codes().distances(scratch.row_query, scratch.positions.data(), count,
-                             scratch.distances.data());
-    scratch.candidates.clear();
-    scratch.candidates.push_back({neighbor.distance, position});
-    for (std::size_t i = 0; i < count; ++i)
-      scratch.candidates.push_back({scratch.distances[i], scratch.positions[i]});
-    std::sort(scratch.candidates.begin(), scratch.candidates.end());
-    choose_links(scratch.candidates, most, scratch);
-    scratch.positions.clear();
-    for (const Neighbor& kept : scratch.candidates) scratch.positions.push_back(kept.reference);
-    graph_.set_links(neighbor.reference, level, scratch.positions);
-  }
-}
-
 inline bool HnswIndex::needs_calibration() const {
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   return size() > 1 && (!state_->calibration.is_measured() || state_->calibration.is_stale(size()));
@@ -492,6 +379,7 @@ inline HnswIndex::Efforts HnswIndex::efforts_for(float recall, std::size_t k) co
 }
 
 inline Status HnswIndex::calibrate(const BuildOptions& build) {
+  reconnect();
   const std::size_t live = size();
   if (live < 2) return {};
   const std::size_t excluded = Calibration::excluded_for(live);
@@ -547,6 +435,14 @@ inline std::size_t HnswIndex::unreachable() const {
   return missing;
 }
 
+inline Status HnswIndex::verify() const {
+  if (Status held = table_.verify(); !held) return held;
+  const std::size_t lost = state_->reconnected ? unreachable() : 0;
+  if (lost == 0) return {};
+  return Error{ErrorCode::kCorruption,
+               "index: no link leads to " + std::to_string(lost) + " positions of the graph"};
+}
+
 inline std::vector<SectionOut> HnswIndex::sections() const {
   std::vector<SectionOut> sections;
   table_.add_sections(sections);
@@ -575,8 +471,11 @@ inline Result<HnswIndex> HnswIndex::attach(std::size_t dimension, const HnswOpti
     return std::move(status).error();
   }
   index->state_->calibration.restore(meta.calibration);
+  index->state_->reconnected = true;
   return index;
 }
 
 }  // namespace ANEAR_ISA_NAMESPACE
 }  // namespace anear
+
+#include "anear/index/hnsw_build.hpp"

@@ -107,6 +107,8 @@ class InvertedLists {
   /// Takes over what add_sections() wrote. Refuses blocks outside of the section or in two lists,
   /// biases that are not finite, and any position below `positions` that is not in just one list.
   Status attach(const SectionSet& set, std::size_t positions);
+  /// What attach() refuses, of lists that nobody appends to.
+  Status verify(std::size_t positions) const;
 
  private:
   struct Head {
@@ -174,7 +176,11 @@ inline Status InvertedLists::attach(const SectionSet& set, std::size_t positions
   heads_.adopt(heads->bytes, lists_, set.owner);
   blocks_.adopt(blocks->bytes, used, set.owner);
   used_.store(used);
-  std::vector<bool> seen_blocks(used, false);
+  return verify(positions);
+}
+
+inline Status InvertedLists::verify(std::size_t positions) const {
+  std::vector<bool> seen_blocks(used_.load(std::memory_order_relaxed), false);
   std::vector<bool> seen_positions(positions, false);
   for (std::uint32_t list = 0; list < lists_; ++list) {
     if (Status status = check_list(list, seen_blocks, seen_positions); !status) return status;

@@ -83,6 +83,12 @@ class IvfPqIndex : public TableIndex {
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const { return size() > 1 && tuning().is_stale(size()); }
 
+  /// As that of every index; each position stands in one list.
+  Status verify() const {
+    Status held = table_.verify();
+    return held && is_trained() ? trained()->lists.verify(positions()) : held;
+  }
+
   std::vector<SectionOut> sections() const;
   static Result<IvfPqIndex> attach(std::size_t dimension, const IvfPqOptions& options,
                                    const SectionSet& set);

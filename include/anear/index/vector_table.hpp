@@ -128,6 +128,10 @@ class VectorTable {
   std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::vector<Neighbor>& found,
                                Scratch& scratch, SearchCost* cost) const;
 
+  /// Every live slot leads to its position, and every code is that of its row: kCorruption with the
+  /// position otherwise. Reads all; not beside mark_deleted().
+  Status verify() const;
+
   /// Appends the sections of the table to `sections`.
   void add_sections(std::vector<SectionOut>& sections) const;
   /// Takes over what add_sections() wrote; checks counts and slots.
@@ -338,6 +342,23 @@ inline Status VectorTable::attach_codes(const SectionSet& set, const char* name,
                                              std::to_string(count) + " positions"};
   }
   codes.storage().adopt(*parts, set.owner);
+  return {};
+}
+
+inline Status VectorTable::verify() const {
+  for (Position at = 0; at < size(); ++at) {
+    const Slot held = slot(at);
+    if (held == kNoSlot) continue;
+    const auto damaged = [&](const char* what) {
+      return Error{ErrorCode::kCorruption, "index: " + std::string(what) + " at position " +
+                                               std::to_string(at) + ", slot " +
+                                               std::to_string(held)};
+    };
+    if (!contains(held)) return damaged("no way leads to the row");
+    if (!check_vector(rows_.view(at), dimension(), metric(), rows_.kind()))
+      return damaged("the row holds numbers that none can have");
+    if (codes_ && !codes_->holds(at, rows_.view(at))) return damaged("the code is another row's");
+  }
   return {};
 }
 

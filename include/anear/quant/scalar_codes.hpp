@@ -139,18 +139,26 @@ class ScalarCodes {
   const AlignedRows& storage() const noexcept { return rows_; }
 
   /// Stores `row`, which check_vector() accepted, at `position`, which grow_to() made room for.
-  void set(Position position, VectorView row) {
-    std::byte* block = rows_.row(position);
-    std::vector<float> buffer;
-    const float* values = as_floats(row, buffer);
-    Tail tail;
-    if (kind_ == ScalarKind::kI8) {
-      tail = encode(values, reinterpret_cast<std::int8_t*>(block));
-    } else {
-      store_numbers(row, values, block);
-      tail = exact_tail(block);
+  void set(Position position, VectorView row) { store(row, rows_.row(position)); }
+
+  /// Whether `position` holds what set() would store of `row`, give or take how another machine
+  /// rounds.
+  bool holds(Position position, VectorView row) const {
+    std::vector<std::byte> fresh(stride());
+    store(row, fresh.data());
+    const std::byte* ours = rows_.row(position);
+    const std::byte* theirs = fresh.data();
+    if (!alike(tail_of(ours).scale, tail_of(theirs).scale) ||
+        !alike(tail_of(ours).norm2, tail_of(theirs).norm2)) {
+      return false;
     }
-    std::memcpy(block + tail_offset(dimension_, kind_), &tail, sizeof tail);
+    if (kind_ != ScalarKind::kI8)
+      return std::memcmp(ours, theirs, dimension_ * bytes_of(kind_)) == 0;
+    for (std::size_t i = 0; i < dimension_; ++i) {
+      const int code = static_cast<int>(ours[i]) - static_cast<int>(theirs[i]);
+      if (std::abs(static_cast<std::int8_t>(code)) > 1) return false;
+    }
+    return true;
   }
 
   /// `query` must outlive `prepared` when it is f32. Its dimension is dimension(), its numbers are
@@ -222,6 +230,9 @@ class ScalarCodes {
   static constexpr std::size_t kAhead = 5;
   static constexpr std::size_t kLinesMax = 12;
 
+  static bool alike(float a, float b) noexcept {
+    return std::fabs(a - b) <= 1e-4F * std::max(std::fabs(a), std::fabs(b));
+  }
   static std::size_t tail_offset(std::size_t dimension, ScalarKind kind) noexcept {
     return (dimension * bytes_of(kind) + 3) / 4 * 4;
   }
@@ -251,6 +262,19 @@ class ScalarCodes {
     }
     const float product = query.scale * tail.scale * dot;
     return metric_ == Metric::kCosine ? 1.0F - product : -product;
+  }
+
+  void store(VectorView row, std::byte* block) const {
+    std::vector<float> buffer;
+    const float* values = as_floats(row, buffer);
+    Tail tail;
+    if (kind_ == ScalarKind::kI8) {
+      tail = encode(values, reinterpret_cast<std::int8_t*>(block));
+    } else {
+      store_numbers(row, values, block);
+      tail = exact_tail(block);
+    }
+    std::memcpy(block + tail_offset(dimension_, kind_), &tail, sizeof tail);
   }
 
   void store_numbers(VectorView row, const float* values, std::byte* block) const {

@@ -50,6 +50,8 @@ class HighWaterMark {
   Status write(Sequence synced, const FileListMark& files);
   /// The same, for a store that closes now; synced.
   Status write_clean(Sequence synced, const FileListMark& files);
+  /// Says in both places that only `sequence` is there, though more was marked once; synced.
+  Status lower(Sequence sequence);
   /// Makes the last mark survive power loss.
   Status sync();
 
@@ -57,6 +59,7 @@ class HighWaterMark {
   HighWaterMark(std::unique_ptr<File> file, const StoreId& id) noexcept
       : file_(std::move(file)), id_(id) {}
   Status write_mark(Sequence sequence, const FileListMark& files, bool clean);
+  Status write_both(Sequence sequence, const FileListMark& files, bool clean);
 
   std::unique_ptr<File> file_;
   StoreId id_{};

@@ -70,4 +70,9 @@ Result<std::uint64_t> write_image(FileSystem& files, const std::string& director
 Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
                          const StoreId& store);
 
+/// For saving what can be saved: as open_image(), but only the section table is checked, not what
+/// is in the sections, nor what the header's checksum is over.
+Result<Image> open_damaged_image(FileSystem& files, const std::string& directory,
+                                 const std::string& name, const StoreId& store);
+
 }  // namespace anear::storage

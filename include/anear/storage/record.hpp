@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
@@ -37,6 +39,7 @@ struct RecordView {
   std::string_view key;
   const Fields* fields = nullptr;  ///< Null: none.
   std::string_view payload;
+  std::span<const std::uint64_t> rows{};  ///< As StoredRecord::rows.
 };
 
 /// A record on its way in.
@@ -45,6 +48,9 @@ struct StoredRecord {
   std::string key;
   Fields fields;  ///< In ascending order of name.
   std::string payload;
+  /// The checksum of each vector's row, by the caller's numbers; 0: it has none. Empty: the record
+  /// does not say.
+  std::vector<std::uint64_t> rows;
 };
 
 /// Encodes many records with one buffer.

@@ -6,6 +6,7 @@
 //   MARK      see high_water_mark.hpp
 //   records/  RocksDB
 //   images/   see image_file.hpp
+//   lost-…/   what Store::recover() copied aside
 //
 // Threads: plain functions and values.
 #pragma once
@@ -33,6 +34,7 @@ inline constexpr const char* kMarkFile = "MARK";
 inline constexpr const char* kRecordsDirectory = "records";
 inline constexpr const char* kImagesDirectory = "images";
 inline constexpr const char* kRowFilesDirectory = "rows";
+inline constexpr const char* kLostPrefix = "lost-";
 
 struct StoreIdentity {
   std::uint32_t format = kFormatVersion;

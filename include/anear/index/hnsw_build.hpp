@@ -1,0 +1,184 @@
+// How rows get into the graph of hnsw_index.hpp (which includes this): insert() links each one,
+// reconnect() mends what pruning cut off.
+//
+// Threads: as hnsw_index.hpp.
+#pragma once
+
+#include "anear/index/hnsw_index.hpp"
+
+namespace anear {
+inline namespace ANEAR_ISA_NAMESPACE {
+
+inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
+                                const BuildOptions& build) {
+  const std::lock_guard<std::mutex> writer(state_->writer);
+  if (Status status = table_.check(rows, slots); !status) return status;
+  if (slots.empty()) return {};
+  if (table_.size() + slots.size() >= kExpanded)
+    return Error{ErrorCode::kLimitExceeded, "a graph holds at most 2^31 positions"};
+  state_->reconnected = false;
+  const Position first = table_.reserve(slots);
+  graph_.reserve(first, first + static_cast<Position>(slots.size()));
+  parallel_for(slots.size(), build.threads, 256,
+               [&](std::size_t begin, std::size_t end, std::size_t) {
+                 for (std::size_t i = begin; i < end; ++i)
+                   table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
+                 return true;
+               });
+  table_.publish(slots.size());
+
+  const std::size_t threads = thread_count(build.threads);
+  std::vector<Scratch> scratches(threads);
+  std::vector<std::vector<std::vector<Neighbor>>> chosen(threads);
+  std::atomic<std::size_t> done{0};
+  // The first position becomes the entry before others look for one.
+  std::size_t begin_at = 0;
+  if (graph_.entry().position == kNoPosition) {
+    graph_.raise_entry(first, graph_.level(first));
+    begin_at = 1;
+  }
+  const bool finished = parallel_for(slots.size() - begin_at, threads, 16,
+                                     [&](std::size_t begin, std::size_t end, std::size_t thread) {
+                                       for (std::size_t i = begin; i < end; ++i) {
+                                         link(first + static_cast<Position>(begin_at + i),
+                                              scratches[thread], chosen[thread]);
+                                       }
+                                       const std::size_t before = done.fetch_add(end - begin);
+                                       return before / 1024 == (before + end - begin) / 1024 ||
+                                              build.progress(before + end - begin, slots.size());
+                                     });
+  if (!finished) {
+    // What was not linked would never be found by a walk: it leaves again.
+    for (const Slot slot : slots) table_.mark_deleted(slot);
+    return Error{ErrorCode::kCancelled, "insertion was cancelled; its rows are deleted"};
+  }
+  build.progress(slots.size(), slots.size());
+  return {};
+}
+
+// Algorithm 1: searches top-down and remembers the links of each level; links bottom-up (invariant
+// 3 of the graph).
+inline void HnswIndex::link(Position position, Scratch& scratch,
+                            std::vector<std::vector<Neighbor>>& chosen) {
+  const ScalarCodes& codes = table_.codes();
+  codes.prepare(position, scratch.code_query);
+  const HnswGraph::Entry entry = graph_.entry();
+  const Level height = graph_.level(position);
+  Position nearest = entry.position;
+  for (Level level = entry.level; level > height; --level)
+    nearest = greedy(scratch.code_query, nearest, level, scratch, nullptr);
+  const Level top = std::min(height, entry.level);
+  if (chosen.size() <= top) chosen.resize(top + 1);
+  for (Level level = top + 1; level-- > 0;) {
+    const Walk walk{
+        .ef = options_.ef_construction, .level = level, .hidden = position, .building = true};
+    beam_search(scratch.code_query, nearest, walk, scratch, nullptr);
+    std::vector<Neighbor>& candidates = chosen[level];
+    candidates.clear();
+    for (const Neighbor& candidate : scratch.pool) {
+      const Position at = candidate.reference & ~kExpanded;
+      if (at != position) candidates.push_back({candidate.distance, at});
+    }
+    if (!candidates.empty()) nearest = candidates.front().reference;
+    choose_links(candidates, options_.links_max, scratch);
+  }
+  for (Level level = 0; level <= top; ++level) connect(position, level, chosen[level], scratch);
+  if (height > entry.level) graph_.raise_entry(position, height);
+}
+
+// Algorithm 4: a candidate is kept if it is nearer to the base than to every kept one, so that
+// links point in different directions. Copies of one row (distance 0 between them) would push all
+// else out or be left without a link: they take at most half of the places.
+inline void HnswIndex::choose_links(std::vector<Neighbor>& candidates, std::size_t most,
+                                    Scratch& scratch) const {
+  if (candidates.size() <= most / 2) return;
+  const ScalarCodes& codes = table_.codes();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < candidates.size() && kept < most; ++i) {
+    codes.prepare(candidates[i].reference, scratch.link_query);
+    bool diverse = true;
+    for (std::size_t j = 0; j < kept && diverse; ++j) {
+      diverse =
+          codes.distance(scratch.link_query, candidates[j].reference) >= candidates[i].distance;
+    }
+    if (diverse) std::swap(candidates[kept++], candidates[i]);
+  }
+  candidates.resize(kept);
+}
+
+inline void HnswIndex::connect(Position position, Level level, const std::vector<Neighbor>& chosen,
+                               Scratch& scratch) {
+  scratch.positions.clear();
+  for (const Neighbor& neighbor : chosen) scratch.positions.push_back(neighbor.reference);
+  {
+    const HnswGraph::Lock lock(graph_, position);
+    graph_.set_links(position, level, scratch.positions);
+  }
+  for (const Neighbor& neighbor : chosen) {
+    const HnswGraph::Lock lock(graph_, neighbor.reference);
+    if (graph_.add_link(neighbor.reference, level, position)) continue;
+    const std::uint32_t most = graph_.links_max(level);
+    scratch.positions.resize(most);
+    scratch.distances.resize(most);
+    const std::size_t count = graph_.links(neighbor.reference, level, scratch.positions.data());
+    table_.codes().prepare(neighbor.reference, scratch.row_query);
+    table_.codes().distances(scratch.row_query, scratch.positions.data(), count,
+                             scratch.distances.data());
+    scratch.candidates.clear();
+    scratch.candidates.push_back({neighbor.distance, position});
+    for (std::size_t i = 0; i < count; ++i)
+      scratch.candidates.push_back({scratch.distances[i], scratch.positions[i]});
+    std::sort(scratch.candidates.begin(), scratch.candidates.end());
+    choose_links(scratch.candidates, most, scratch);
+    scratch.positions.clear();
+    for (const Neighbor& kept : scratch.candidates) scratch.positions.push_back(kept.reference);
+    graph_.set_links(neighbor.reference, level, scratch.positions);
+  }
+}
+
+inline void HnswIndex::reconnect() {
+  const std::lock_guard<std::mutex> writer(state_->writer);
+  if (state_->reconnected) return;
+  constexpr int kRoundsMax = 16;  // A link that made place may have been another one's last.
+  Scratch scratch;
+  bool again = table_.size() != 0;
+  for (int round = 0; again && round < kRoundsMax; ++round) {
+    again = false;
+    std::vector<bool> seen = graph_.reachable(table_.size());
+    for (Position at = 0; at < seen.size(); ++at) {
+      if (seen[at] || table_.slot(at) == kNoSlot) continue;
+      if (!link_from_nearest(at, seen, scratch)) again = true;
+      graph_.reach(at, seen);
+    }
+  }
+  state_->reconnected = true;
+}
+
+inline bool HnswIndex::link_from_nearest(Position position, const std::vector<bool>& seen,
+                                         Scratch& scratch) {
+  table_.codes().prepare(position, scratch.code_query);
+  const HnswGraph::Entry entry = graph_.entry();
+  Position nearest = entry.position;
+  for (Level level = entry.level; level > 0; --level)
+    nearest = greedy(scratch.code_query, nearest, level, scratch, nullptr);
+  // What is reached from above alone leads nowhere on level 0.
+  if (!seen[nearest]) nearest = entry.position;
+  const Walk walk{.ef = options_.ef_construction, .hidden = position, .building = true};
+  beam_search(scratch.code_query, nearest, walk, scratch, nullptr);
+  for (const Neighbor& candidate : scratch.pool) {
+    const Position at = candidate.reference & ~kExpanded;
+    if (at == position) continue;
+    const HnswGraph::Lock lock(graph_, at);
+    if (graph_.add_link(at, 0, position)) return true;
+  }
+  const Position at = scratch.pool.front().reference & ~kExpanded;
+  const HnswGraph::Lock lock(graph_, at);
+  scratch.positions.resize(graph_.links_max(0));
+  scratch.positions.resize(graph_.links(at, 0, scratch.positions.data()));
+  scratch.positions.back() = position;
+  graph_.set_links(at, 0, scratch.positions);
+  return false;
+}
+
+}  // namespace ANEAR_ISA_NAMESPACE
+}  // namespace anear
