@@ -210,7 +210,9 @@ Result<Value> checked_value(const Value& value, const FieldSchema& field) {
     return invalid_argument("field '" + field.name + "': a string is not UTF-8",
                             Subcode::kWrongType);
   if (const auto* json = std::get_if<Json>(&*stored); json != nullptr && !is_valid_json(json->text))
-    return invalid_argument("field '" + field.name + "': the text is not one JSON document",
+    return invalid_argument("field '" + field.name +
+                                "': the text is not one JSON document, or one that is nested "
+                                "deeper than 64",
                             Subcode::kWrongType);
   return std::move(*stored);
 }

@@ -1,6 +1,7 @@
 // HnswIndex against FlatIndex: recall, filters, deletes, images, concurrency, bad input.
 #include "anear/index/hnsw_index.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -208,12 +209,64 @@ TEST_CASE("After reconnect() a link leads to every live row, also where pruning 
   CHECK(index->verify());
 }
 
-TEST_CASE("reconnect() gives each of many equal rows a link") {
-  const std::vector<float> ones(2'000, 1.0F);
-  auto index = HnswIndex::create(1, {.metric = Metric::kL2, .links_max = 4});
-  REQUIRE(index->insert({ones.data(), {2'000, 1}, ScalarKind::kF32}, test::first_slots(2'000)));
-  index->reconnect();
+constexpr std::size_t kCopies = 201;
+
+/// Rows of which every fifth of the first 1,005 is the same.
+test::Rows rows_with_copies() {
+  test::Rows rows = test::clustered_rows({kRows, kDimension}, 8);
+  for (std::size_t copy = 1; copy < kCopies; ++copy)
+    std::copy_n(rows.values.begin(), kDimension, rows.values.begin() + 5 * copy * kDimension);
+  return rows;
+}
+
+/// How many of the k nearest to the row that has copies are copies of it.
+std::size_t copies_found(const HnswIndex& index, const test::Rows& rows,
+                         const SearchOptions& options) {
+  Scratch scratch;
+  const auto found = index.search(rows.row(0), options, scratch);
+  REQUIRE(found);
+  REQUIRE(found->size() == options.k);
+  return static_cast<std::size_t>(std::count_if(found->begin(), found->end(), [&](Neighbor each) {
+    return each.reference % 5 == 0 && each.reference < 5 * kCopies;
+  }));
+}
+
+TEST_CASE("Rows that are equal hide neither each other nor what is near them") {
+  const Metric metric = GENERATE(Metric::kL2, Metric::kCosine);
+  const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF32);
+  const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});
+  const test::Rows rows = rows_with_copies();
+  auto oracle = FlatIndex::create(kDimension, {.metric = metric});
+  auto index = HnswIndex::create(kDimension, {.metric = metric, .codes = codes});
+  REQUIRE(oracle->insert(rows.view(), test::first_slots(kRows)));
+  REQUIRE(index->insert(rows.view(), test::first_slots(kRows), {.threads = threads}));
+  for (const std::size_t k : {std::size_t{10}, std::size_t{100}, std::size_t{300}})
+    CHECK(copies_found(*index, rows, {.k = k, .effort = k}) == std::min(k, kCopies));
+  REQUIRE(index->calibrate());
   CHECK(index->unreachable() == 0);
+  CHECK(copies_found(*index, rows, {.k = 10, .recall = 0.9F}) == 10);
+  CHECK(copies_found(*index, rows, {.k = 100, .recall = 0.95F}) == 100);
+  CHECK(copies_found(*index, rows, {.k = 300, .recall = 0.95F}) == kCopies);
+  // The first ones may not be returned, nor found.
+  SlotSet late;
+  for (Slot slot = 5 * 150; slot < kRows; ++slot) late.insert(slot);
+  const Wanted wanted(late.words(), late.count());
+  CHECK(copies_found(*index, rows, {.k = 10, .recall = 0.9F, .wanted = &wanted}) == 10);
+  CHECK(copies_found(*index, rows, {.k = 100, .recall = 0.9F, .wanted = &wanted}) == 51);
+  for (Slot slot = 0; slot < 5 * 150; ++slot) {
+    index->mark_deleted(slot);
+    oracle->mark_deleted(slot);
+  }
+  CHECK(copies_found(*index, rows, {.k = 50, .recall = 0.9F}) == 50);
+  const test::Rows queries = test::clustered_rows({50, kDimension}, 2);
+  CHECK(test::recall_against(*oracle, *index, queries, {.k = 10, .recall = 0.95F}) >= 0.935);
+  CHECK(index->verify());
+  const testing::TempDirectory directory;
+  REQUIRE(index->save(directory / "index"));
+  const auto loaded = HnswIndex::load(directory / "index");
+  REQUIRE(loaded);
+  CHECK(copies_found(*loaded, rows, {.k = 50, .recall = 0.9F}) == 50);
+  CHECK(loaded->unreachable() == 0);
 }
 
 TEST_CASE("verify() of a graph tells of a code that is another row's") {

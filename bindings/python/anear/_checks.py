@@ -30,7 +30,7 @@ def whole(value: Any, name: str, most: int = 2**63 - 1) -> int:
     except TypeError:
         raise InvalidArgumentError(f"{name}: expected an integer, got {value!r}", subcode=4) from None
     if not 0 <= number <= most:
-        allowed = f"from 0 to {most}" if most < 2**63 - 1 else "of at least 0"
+        allowed = f"from 0 to {most}" if most < 2**63 - 1 or number > most else "of at least 0"
         allowed = _ALLOWED.get(name.rpartition(": ")[2], allowed)
         raise InvalidArgumentError(f"{name}: expected an integer {allowed}, got {number}")
     return number
@@ -39,6 +39,10 @@ def whole(value: Any, name: str, most: int = 2**63 - 1) -> int:
 def text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise InvalidArgumentError(f"{name}: expected a string, got {type(value).__name__}", subcode=4)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"{name}: {value!r} cannot be encoded as UTF-8 (it holds a lone surrogate)") from None
     return value
 
 
@@ -58,5 +62,5 @@ def each(values: Any, name: str) -> Iterable[Any]:
 def number(value: Any, name: str) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidArgumentError(f"{name}: expected a number, got {value!r}", subcode=4) from None

@@ -289,6 +289,8 @@ def _batch(keys: Any, vectors: Any, fields: Any, payloads: Any, expected: Any) -
             vectors = dict(vectors)
         if isinstance(fields, Mapping) and not isinstance(fields, dict):
             fields = dict(fields)
+        elif isinstance(fields, Iterable) and not isinstance(fields, (dict, str, bytes)):
+            fields = [dict(each_of) if isinstance(each_of, Mapping) else each_of for each_of in fields]
         return keys, vectors, fields, payloads, _sequences(expected)
     if isinstance(vectors, Mapping):
         vectors = {name: _one_row(row) for name, row in vectors.items()}

@@ -242,6 +242,7 @@ def _mapping(given: Any, what: str, value: str) -> Mapping[str, Any]:
     for name in given:
         if not isinstance(name, str):
             raise InvalidArgumentError(f"{what}: a name must be a string, got {name!r}", subcode=13)
+        text(name, f"a name in {what}")
     return given
 
 

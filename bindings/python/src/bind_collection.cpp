@@ -72,12 +72,19 @@ void check_lengths(const py::handle& rows, const RowsGiven& given) {
   if (!py::isinstance<py::list>(rows) && !py::isinstance<py::tuple>(rows)) return;
   std::int64_t record = 0;
   for (const py::handle row : rows) {
-    if (py::hasattr(row, "__len__") && py::len(row) != given.dimension) {
+    const auto wrong = [&](const std::string& got) {
       raise(invalid_argument(given.what() + " of record " + std::to_string(record) + ": expected " +
-                                 std::to_string(given.dimension) + " numbers, got " +
-                                 std::to_string(py::len(row)),
+                                 std::to_string(given.dimension) + " numbers, got " + got,
                              Subcode::kDimensionMismatch)
                 .at_record(record));
+    };
+    if (py::hasattr(row, "__len__")) {
+      const Py_ssize_t length = PyObject_Length(row.ptr());
+      if (length < 0) {  // An array without dimensions.
+        PyErr_Clear();
+        wrong("one");
+      }
+      if (static_cast<std::size_t>(length) != given.dimension) wrong(std::to_string(length));
     }
     ++record;
   }

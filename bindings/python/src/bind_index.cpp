@@ -25,6 +25,8 @@
 namespace anear::python {
 namespace {
 
+constexpr std::size_t kAnswersMax = std::size_t{1} << 40;
+
 /// Row i: the keys and distances of query i; −1 and +inf where there are fewer than k.
 struct IndexHits {
   py::array_t<std::int64_t> keys;
@@ -106,6 +108,11 @@ IndexHits search(const Owned<Index>& owned, const py::object& queries, const Sea
                  std::size_t threads) {
   const Matrix matrix = as_matrix(queries, "queries");
   unwrap(check_options(options));
+  if (matrix.view.rows() > kAnswersMax / options.k) {
+    raise(Error{ErrorCode::kLimitExceeded, std::to_string(matrix.view.rows()) + " queries with k " +
+                                               std::to_string(options.k) +
+                                               " have more than 2^40 answers; ask in parts"});
+  }
   const std::shared_ptr<const Index> index = owned.index;
   const Answer answer =
       unwrap(without_gil([&] { return search_rows(*index, matrix.view, options, threads); }));

@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "anear/core/progress.hpp"
+#include "errors.hpp"
 
 namespace anear::python {
 
@@ -17,7 +19,12 @@ namespace py = pybind11;
 /// None. Made and destroyed with the GIL held; called from any thread without it.
 class ProgressCall {
  public:
-  explicit ProgressCall(py::object callable) : callable_(std::move(callable)) {}
+  /// InvalidArgumentError unless it is None or can be called.
+  explicit ProgressCall(py::object callable) : callable_(std::move(callable)) {
+    if (callable_.is_none() || PyCallable_Check(callable_.ptr()) != 0) return;
+    raise_invalid("progress: expected a function of what is done and what there is, got " +
+                  std::string(py::str(py::repr(callable_))));
+  }
   ProgressCallback callback() noexcept { return {&ProgressCall::call, this}; }
   /// Raises what stopped the work, if that was an exception. Needs the GIL.
   void rethrow() {

@@ -109,10 +109,10 @@ py::object to_datetime(Timestamp moment) {
 
 Json as_json(const py::handle& object) {
   try {
-    return Json{names()
-                    .dumps(object, py::arg("allow_nan") = false, py::arg("ensure_ascii") = false,
-                           py::arg("default") = names().plain_json)
-                    .cast<std::string>()};
+    const py::object text =
+        names().dumps(object, py::arg("allow_nan") = false, py::arg("ensure_ascii") = false,
+                      py::arg("default") = names().plain_json);
+    return Json{std::string(utf8_of(text))};
   } catch (py::error_already_set& failure) {
     const std::string reason = py::str(failure.value());
     raise_invalid("a value cannot be written as JSON: " + reason);
@@ -145,11 +145,33 @@ std::vector<T> as_list(const py::handle& object, FieldType entry) {
   return list;
 }
 
+/// numpy scalars become Python numbers; 0-d arrays too.
+py::object plain(const py::handle& object) {
+  if (!py::hasattr(object, "item") || !py::hasattr(object, "dtype"))
+    return py::reinterpret_borrow<py::object>(object);
+  const auto kind = object.attr("dtype").attr("kind").cast<std::string>();
+  if (kind == "M" || kind == "m") {
+    raise_invalid(
+        "numpy's datetime64 has no time zone: use aware datetimes, such as "
+        "datetime.now(timezone.utc)");
+  }
+  if (py::hasattr(object, "ndim") && object.attr("ndim").cast<int>() != 0)
+    return py::reinterpret_borrow<py::object>(object);
+  return object.attr("item")();
+}
+
+bool is_list(const py::object& object) {
+  return py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object) ||
+         py::isinstance<py::anyset>(object) || py::isinstance<py::array>(object);
+}
+
 /// What a list whose field declares no type for it becomes: the list type that fits all entries
 /// (float64 for ints and floats together), JSON when none does. An empty list is a string list.
 FieldType list_type_of(const py::handle& object) {
   FieldType type = FieldType::kAny;
   for (const py::handle each : object) {
+    // A list may hold itself: those inside it are looked at by as_json() alone.
+    if (is_list(plain(each))) return FieldType::kJson;
     const FieldType entry = type_of(as_value(each, FieldType::kAny));
     const bool numbers = (type == FieldType::kInt64 && entry == FieldType::kFloat64) ||
                          (type == FieldType::kFloat64 && entry == FieldType::kInt64);
@@ -197,26 +219,6 @@ Value as_list_value(const py::handle& object, FieldType type) {
     default:
       return as_json(object);
   }
-}
-
-/// numpy scalars become Python numbers; 0-d arrays too.
-py::object plain(const py::handle& object) {
-  if (!py::hasattr(object, "item") || !py::hasattr(object, "dtype"))
-    return py::reinterpret_borrow<py::object>(object);
-  const auto kind = object.attr("dtype").attr("kind").cast<std::string>();
-  if (kind == "M" || kind == "m") {
-    raise_invalid(
-        "numpy's datetime64 has no time zone: use aware datetimes, such as "
-        "datetime.now(timezone.utc)");
-  }
-  if (py::hasattr(object, "ndim") && object.attr("ndim").cast<int>() != 0)
-    return py::reinterpret_borrow<py::object>(object);
-  return object.attr("item")();
-}
-
-bool is_list(const py::object& object) {
-  return py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object) ||
-         py::isinstance<py::anyset>(object) || py::isinstance<py::array>(object);
 }
 
 }  // namespace

@@ -79,6 +79,7 @@ inline void HnswIndex::link(Position position, Scratch& scratch,
       const Position at = candidate.reference & ~kExpanded;
       if (at != position) candidates.push_back({candidate.distance, at});
     }
+    if (level == 0 && join_equal(position, candidates)) return;
     if (!candidates.empty()) nearest = candidates.front().reference;
     choose_links(candidates, options_.links_max, scratch);
   }
@@ -86,9 +87,20 @@ inline void HnswIndex::link(Position position, Scratch& scratch,
   if (height > entry.level) graph_.raise_entry(position, height);
 }
 
+/// Makes `position` a copy of the candidate that has its code, if there is one.
+inline bool HnswIndex::join_equal(Position position, const std::vector<Neighbor>& candidates) {
+  const ScalarCodes& codes = table_.codes();
+  for (const Neighbor& candidate : candidates) {
+    if (!codes.are_equal(position, candidate.reference)) continue;
+    const HnswGraph::Lock lock(graph_, candidate.reference);
+    graph_.add_copy(candidate.reference, position);
+    return true;
+  }
+  return false;
+}
+
 // Algorithm 4: a candidate is kept if it is nearer to the base than to every kept one, so that
-// links point in different directions. Copies of one row (distance 0 between them) would push all
-// else out or be left without a link: they take at most half of the places.
+// links point in different directions.
 inline void HnswIndex::choose_links(std::vector<Neighbor>& candidates, std::size_t most,
                                     Scratch& scratch) const {
   if (candidates.size() <= most / 2) return;
@@ -146,7 +158,7 @@ inline void HnswIndex::reconnect() {
     again = false;
     std::vector<bool> seen = graph_.reachable(table_.size());
     for (Position at = 0; at < seen.size(); ++at) {
-      if (seen[at] || table_.slot(at) == kNoSlot) continue;
+      if (seen[at] || !is_needed(at)) continue;
       if (!link_from_nearest(at, seen, scratch)) again = true;
       graph_.reach(at, seen);
     }

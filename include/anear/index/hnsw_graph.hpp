@@ -1,8 +1,12 @@
 // The links of an HNSW graph, and nothing else: no vectors, no distances.
 //
-//   level 0, one fixed-size block a position:   | count | link 0 | link 1 | … | link 2M-1 |
+//   level 0, one fixed-size block a position:   | count | link 0 | link 1 | … | link 2M-1 | copy |
 //   level ≥ 1, only for tall positions:         | count | link 0 | … | link M-1 |   × height, one
 //   after another
+//
+// Positions of equal codes would fill each other's blocks and become an island: all but the first
+// are its copies. They have no links and form a list that starts in its block ("copy": the next one
+// plus 1, or 0).
 //
 // Invariants
 //   (1) A link always leads to a position that has been written: it is stored after it, by a
@@ -44,7 +48,7 @@ class HnswGraph {
   HnswGraph(std::uint32_t links_max, std::uint64_t seed)
       : links_max_(links_max),
         seed_(seed),
-        base_(sizeof(std::uint32_t) * (1 + 2 * std::size_t{links_max})),
+        base_(sizeof(std::uint32_t) * (2 + 2 * std::size_t{links_max})),
         upper_(sizeof(std::uint32_t) * (1 + std::size_t{links_max})),
         heads_(sizeof(Head)),
         locks_(std::make_unique<Locks>()) {}
@@ -83,7 +87,15 @@ class HnswGraph {
   std::uint32_t links_max(Level level) const noexcept {
     return level == 0 ? 2 * links_max_ : links_max_;
   }
-  Level level(Position position) const noexcept { return head(position).height; }
+  Level level(Position position) const noexcept { return head(position).height & ~kCopy; }
+  /// Whether it stands in another one's list of copies.
+  bool is_copy(Position position) const noexcept {
+    return (load(const_cast<Level&>(head(position).height)) & kCopy) != 0;
+  }
+  /// The next position of an equal code, kNoPosition behind the last.
+  Position next_copy(Position position) const noexcept {
+    return load(block_of(position, 0)[copy_at()]) - 1;
+  }
   std::size_t bytes(std::size_t positions) const noexcept {
     return positions * (base_.stride() + heads_.stride()) + upper_blocks_ * upper_.stride();
   }
@@ -139,6 +151,15 @@ class HnswGraph {
     store(block[1 + count], link);
     store(block[0], count + 1);
     return true;
+  }
+
+  /// Makes `copy`, which has no links, one of `of`. The caller holds the lock of `of`.
+  void add_copy(Position of, Position copy) noexcept {
+    Level& height = head(copy).height;
+    store(height, height | kCopy);
+    std::uint32_t& first = block_of(of, 0)[copy_at()];
+    store(block_of(copy, 0)[copy_at()], load(first));
+    store(first, copy + 1);
   }
 
   /// Which of the first `total` positions the entry leads to on level 0. Walks the whole graph.
@@ -214,7 +235,10 @@ class HnswGraph {
     heads_.adopt(heads->bytes, positions, set.owner);
     upper_blocks_ = static_cast<std::size_t>(upper->count);
     if (positions == 0) return {};
-    if (Status status = check(positions, entry); !status) return status;
+    if (Status status = check_links(positions); !status) return status;
+    if (Status status = check_copies(positions); !status) return status;
+    if (entry.position >= positions || head(entry.position).height != entry.level)
+      return damaged("no valid entry point");
     entry_.store(std::uint64_t{entry.level} << 32 | entry.position);
     return {};
   }
@@ -222,8 +246,9 @@ class HnswGraph {
  private:
   struct Head {
     std::uint32_t first_block = 0;
-    Level height = 0;
+    Level height = 0;  ///< With kCopy.
   };
+  static constexpr Level kCopy = 0x80000000U;
   static constexpr std::size_t kLocks = 4096;
   using Locks = std::array<std::atomic_flag, kLocks>;
 
@@ -231,9 +256,27 @@ class HnswGraph {
     return Error{ErrorCode::kCorruption, "index image: the graph has " + what};
   }
 
-  Status check(std::size_t positions, Entry entry) const {
+  /// Each copy stands in the list of one position that is none.
+  Status check_copies(std::size_t positions) const {
+    std::vector<bool> listed(positions, false);
     for (Position at = 0; at < positions; ++at) {
-      const Head tower = head(at);
+      if (is_copy(at)) continue;
+      for (Position copy = next_copy(at); copy != kNoPosition; copy = next_copy(copy)) {
+        if (copy >= positions || !is_copy(copy) || listed[copy])
+          return damaged("a list of copies that is none at position " + std::to_string(at));
+        listed[copy] = true;
+      }
+    }
+    for (Position at = 0; at < positions; ++at) {
+      if (is_copy(at) != listed[at])
+        return damaged("a copy in no list at position " + std::to_string(at));
+    }
+    return {};
+  }
+
+  Status check_links(std::size_t positions) const {
+    for (Position at = 0; at < positions; ++at) {
+      const Head tower{head(at).first_block, level(at)};
       if (tower.height > kLevelMax ||
           std::size_t{tower.first_block} + tower.height > upper_blocks_) {
         return damaged("a tower outside of the upper levels at position " + std::to_string(at));
@@ -243,16 +286,16 @@ class HnswGraph {
         if (block[0] > links_max(level))
           return damaged("too many links at position " + std::to_string(at));
         for (std::uint32_t i = 1; i <= block[0]; ++i) {
-          if (block[i] >= positions || head(block[i]).height < level) {
+          if (block[i] >= positions || this->level(block[i]) < level || is_copy(block[i])) {
             return damaged("a link that leads nowhere at position " + std::to_string(at));
           }
         }
       }
     }
-    if (entry.position >= positions || head(entry.position).height != entry.level)
-      return damaged("no valid entry point");
     return {};
   }
+
+  std::size_t copy_at() const noexcept { return 1 + std::size_t{links_max(0)}; }
 
   static std::uint32_t load(std::uint32_t& word) noexcept {
     return std::atomic_ref<std::uint32_t>(word).load(std::memory_order_acquire);

@@ -124,6 +124,7 @@ class HnswIndex : public TableIndex {
   void measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
                const BuildOptions& build, Calibration& measured) const;
   void link(Position position, Scratch& scratch, std::vector<std::vector<Neighbor>>& chosen);
+  bool join_equal(Position position, const std::vector<Neighbor>& candidates);
   void connect(Position position, Level level, const std::vector<Neighbor>& chosen,
                Scratch& scratch);
   void choose_links(std::vector<Neighbor>& candidates, std::size_t most, Scratch& scratch) const;
@@ -141,9 +142,16 @@ class HnswIndex : public TableIndex {
   bool counts(Position position, const Walk& walk) const noexcept {
     return walk.building || table_.is_wanted(position, walk.wanted);
   }
+  /// Whether a link has to lead to a position: it is live, or its copies may be.
+  bool is_needed(Position position) const noexcept {
+    if (graph_.is_copy(position)) return false;
+    return table_.slot(position) != kNoSlot || graph_.next_copy(position) != kNoPosition;
+  }
   /// Returns the first place in the pool that changed.
-  std::size_t expand(const PreparedQuery& query, Position position, const Walk& walk,
-                     Scratch& scratch, std::size_t& compared) const;
+  std::size_t expand(const PreparedQuery& query, Neighbor at, const Walk& walk, Scratch& scratch,
+                     std::size_t& compared) const;
+  /// Adds those of the copies of `at` to the answer that may be in it.
+  void offer_copies(Neighbor at, const Walk& walk, Scratch& scratch) const;
   static std::size_t insert_sorted(std::vector<Neighbor>& pool, Neighbor neighbor);
   void trim_pool(const Walk& walk, Scratch& scratch) const;
   bool walk_from_top(const PreparedQuery& query, const Walk& walk, Scratch& scratch,
@@ -258,7 +266,10 @@ inline bool HnswIndex::beam_search(const PreparedQuery& query, Position entry, c
   scratch.is_beyond = walk.is_beyond;
   scratch.visited.reset(table_.codes().storage().capacity());
   scratch.visited.insert(entry);
-  if (walk.hidden != kNoPosition) scratch.visited.insert(walk.hidden);
+  // Its copies are found through it.
+  const bool leaves_out =
+      walk.hidden != kNoPosition && (walk.building || graph_.next_copy(walk.hidden) == kNoPosition);
+  if (leaves_out) scratch.visited.insert(walk.hidden);
   const float distance = table_.codes().distance(query, entry);
   pool.push_back({distance, entry});
   if (counts(entry, walk)) {
@@ -275,10 +286,10 @@ inline bool HnswIndex::beam_search(const PreparedQuery& query, Position entry, c
       if (cost != nullptr) cost->distances += compared;
       return false;
     }
-    const Position position = pool[next].reference;
+    const auto [pool_distance, position] = pool[next];
     pool[next].reference |= kExpanded;
     // What came in before the present place is nearer: it is the next.
-    next = std::min(next + 1, expand(query, position, walk, scratch, compared));
+    next = std::min(next + 1, expand(query, {pool_distance, position}, walk, scratch, compared));
   }
   if (cost != nullptr) {
     cost->distances += compared;
@@ -288,15 +299,24 @@ inline bool HnswIndex::beam_search(const PreparedQuery& query, Position entry, c
   return true;
 }
 
-inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position position,
-                                     const Walk& walk, Scratch& scratch,
-                                     std::size_t& compared) const {
+inline void HnswIndex::offer_copies(Neighbor at, const Walk& walk, Scratch& scratch) const {
+  Position copy = graph_.next_copy(at.reference);
+  for (; copy != kNoPosition && at.distance < scratch.found.threshold();
+       copy = graph_.next_copy(copy)) {
+    if (copy != walk.hidden && table_.is_wanted(copy, walk.wanted))
+      scratch.found.push({at.distance, copy});
+  }
+}
+
+inline std::size_t HnswIndex::expand(const PreparedQuery& query, Neighbor at, const Walk& walk,
+                                     Scratch& scratch, std::size_t& compared) const {
   const ScalarCodes& codes = table_.codes();
   const std::uint32_t links_max = graph_.links_max(walk.level);
   scratch.positions.resize(links_max);
   scratch.distances.resize(links_max);
   Position* links = scratch.positions.data();
-  const std::size_t count = graph_.links(position, walk.level, links);
+  const std::size_t count = graph_.links(at.reference, walk.level, links);
+  if (!walk.building) offer_copies(at, walk, scratch);
   for (std::size_t i = 0; i < count; ++i) scratch.visited.prefetch(links[i]);
   std::size_t fresh = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -312,7 +332,7 @@ inline std::size_t HnswIndex::expand(const PreparedQuery& query, Position positi
     const bool into_found = !walk.building && distance < scratch.found.threshold();
     if (!into_pool && !into_found) continue;
     const bool counted = counts(links[i], walk);
-    if (into_found && counted) scratch.found.push({distance, links[i]});
+    if (into_found && counted && links[i] != walk.hidden) scratch.found.push({distance, links[i]});
     if (!into_pool) continue;
     first_changed = std::min(first_changed, insert_sorted(scratch.pool, {distance, links[i]}));
     graph_.prefetch(links[i]);
@@ -334,8 +354,10 @@ inline std::vector<Neighbor>& HnswIndex::wanted_in_pool(const Walk& walk, Scratc
   scratch.candidates.clear();
   for (const Neighbor& neighbor : scratch.pool) {
     const Position at = neighbor.reference & ~kExpanded;
-    if (at != walk.hidden && counts(at, walk))
-      scratch.candidates.push_back({neighbor.distance, at});
+    for (Position same = at; same != kNoPosition; same = graph_.next_copy(same)) {
+      if (same != walk.hidden && table_.is_wanted(same, walk.wanted))
+        scratch.candidates.push_back({neighbor.distance, same});
+    }
   }
   return scratch.candidates;
 }
@@ -430,8 +452,7 @@ inline void HnswIndex::measure(const std::vector<OwnQuery>& queries, const SlotS
 inline std::size_t HnswIndex::unreachable() const {
   const std::vector<bool> seen = graph_.reachable(table_.size());
   std::size_t missing = 0;
-  for (Position at = 0; at < seen.size(); ++at)
-    missing += !seen[at] && table_.slot(at) != kNoSlot ? 1 : 0;
+  for (Position at = 0; at < seen.size(); ++at) missing += !seen[at] && is_needed(at) ? 1 : 0;
   return missing;
 }
 

@@ -141,6 +141,9 @@ class ScalarCodes {
   /// Stores `row`, which check_vector() accepted, at `position`, which grow_to() made room for.
   void set(Position position, VectorView row) { store(row, rows_.row(position)); }
 
+  bool are_equal(Position one, Position other) const noexcept {
+    return std::memcmp(rows_.row(one), rows_.row(other), stride()) == 0;
+  }
   /// Whether `position` holds what set() would store of `row`, give or take how another machine
   /// rounds.
   bool holds(Position position, VectorView row) const {
