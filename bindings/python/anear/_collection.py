@@ -287,11 +287,7 @@ def _batch(keys: Any, vectors: Any, fields: Any, payloads: Any, expected: Any) -
     if not isinstance(keys, str):
         if isinstance(vectors, Mapping) and not isinstance(vectors, dict):
             vectors = dict(vectors)
-        if isinstance(fields, Mapping) and not isinstance(fields, dict):
-            fields = dict(fields)
-        elif isinstance(fields, Iterable) and not isinstance(fields, (dict, str, bytes)):
-            fields = [dict(each_of) if isinstance(each_of, Mapping) else each_of for each_of in fields]
-        return keys, vectors, fields, payloads, _sequences(expected)
+        return keys, vectors, _dicts(fields), payloads, _sequences(expected)
     if isinstance(vectors, Mapping):
         vectors = {name: _one_row(row) for name, row in vectors.items()}
     elif vectors is not None:
@@ -307,6 +303,15 @@ def _batch(keys: Any, vectors: Any, fields: Any, payloads: Any, expected: Any) -
         None if payloads is None else [payloads],
         _sequences(None if expected is None else [expected]),
     )
+
+
+def _dicts(fields: Any) -> Any:
+    """Other mappings as dicts: columns by name, or one mapping a record."""
+    if isinstance(fields, Mapping):
+        return dict(fields)
+    if isinstance(fields, Iterable) and not isinstance(fields, (str, bytes)):
+        return [dict(record) if isinstance(record, Mapping) else record for record in fields]
+    return fields
 
 
 def _one_row(row: Any) -> Any:

@@ -165,6 +165,16 @@ bool is_list(const py::object& object) {
          py::isinstance<py::anyset>(object) || py::isinstance<py::array>(object);
 }
 
+/// The type of entries that fits those of `type` (kAny: none yet) and one more; kJson: none does.
+FieldType joined(FieldType type, FieldType entry) {
+  const bool numbers = (type == FieldType::kInt64 && entry == FieldType::kFloat64) ||
+                       (type == FieldType::kFloat64 && entry == FieldType::kInt64);
+  if (numbers) return FieldType::kFloat64;
+  if (entry == FieldType::kAny || (type != FieldType::kAny && type != entry))
+    return FieldType::kJson;
+  return entry;
+}
+
 /// What a list whose field declares no type for it becomes: the list type that fits all entries
 /// (float64 for ints and floats together), JSON when none does. An empty list is a string list.
 FieldType list_type_of(const py::handle& object) {
@@ -172,15 +182,8 @@ FieldType list_type_of(const py::handle& object) {
   for (const py::handle each : object) {
     // A list may hold itself: those inside it are looked at by as_json() alone.
     if (is_list(plain(each))) return FieldType::kJson;
-    const FieldType entry = type_of(as_value(each, FieldType::kAny));
-    const bool numbers = (type == FieldType::kInt64 && entry == FieldType::kFloat64) ||
-                         (type == FieldType::kFloat64 && entry == FieldType::kInt64);
-    if (numbers)
-      type = FieldType::kFloat64;
-    else if (entry == FieldType::kAny || (type != FieldType::kAny && type != entry))
-      return FieldType::kJson;
-    else
-      type = entry;
+    type = joined(type, type_of(as_value(each, FieldType::kAny)));
+    if (type == FieldType::kJson) return type;
   }
   switch (type) {
     case FieldType::kBool:

@@ -317,11 +317,7 @@ inline std::size_t HnswIndex::expand(const PreparedQuery& query, Neighbor at, co
   Position* links = scratch.positions.data();
   const std::size_t count = graph_.links(at.reference, walk.level, links);
   if (!walk.building) offer_copies(at, walk, scratch);
-  for (std::size_t i = 0; i < count; ++i) scratch.visited.prefetch(links[i]);
-  std::size_t fresh = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (scratch.visited.insert(links[i])) links[fresh++] = links[i];
-  }
+  const std::size_t fresh = scratch.visited.insert_all(links, count);
   codes.distances(query, links, fresh, scratch.distances.data());
   compared += fresh;
   std::size_t first_changed = scratch.pool.size();

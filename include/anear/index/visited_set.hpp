@@ -28,6 +28,16 @@ class VisitedSet {
     tags_[position] = epoch_;
     return true;
   }
+  /// insert() of `count` positions: those that had not been seen move to the front; returns how
+  /// many.
+  std::size_t insert_all(Position* positions, std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i) prefetch(positions[i]);
+    std::size_t fresh = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (insert(positions[i])) positions[fresh++] = positions[i];
+    }
+    return fresh;
+  }
   void prefetch(Position position) const noexcept {
     if (position < tags_.size()) __builtin_prefetch(&tags_[position], 1, 3);
   }
