@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "anear/core/error.hpp"
@@ -15,6 +16,15 @@ namespace anear {
 /// Opens (or makes) what stands at `runtime.path` as `runtime.options` asks: fills files, identity,
 /// lock, mark, bytes, recovery and last_sequence of `runtime`, and `meta`. Errors as Store::open().
 Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta);
+
+/// A later state of a store that is read-only.
+struct ReopenedBytes {
+  std::shared_ptr<storage::ByteStore> bytes;
+  Sequence sequence = 0;  ///< Its last commit.
+};
+/// Opens what is there now beside what `runtime` has open, which is not touched. kSnapshotExpired
+/// when the writer was too busy, kLostWrites when there is less than the high-water mark says.
+Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime);
 
 /// Microseconds UTC.
 std::int64_t micros_now();

@@ -25,10 +25,7 @@ using storage::Family;
 class Verification {
  public:
   Verification(const CollectionState& collection, VerifyReport& report)
-      : collection_(collection),
-        report_(report),
-        bytes_(*collection.runtime->bytes),
-        view_(collection.pin()) {}
+      : collection_(collection), report_(report), view_(collection.pin()), bytes_(*view_.bytes) {}
 
   Status run() {
     ++report_.collections;
@@ -209,8 +206,8 @@ class Verification {
 
   const CollectionState& collection_;
   VerifyReport& report_;
-  const storage::ByteStore& bytes_;
   View view_;
+  const storage::ByteStore& bytes_;
   storage::CollectionManifest manifest_;
   std::unordered_map<std::string, std::vector<std::uint16_t>> expected_;  ///< By container.
 };
