@@ -80,10 +80,12 @@ class BorrowedScratch {
 }  // namespace
 
 Result<Sequence> Collection::upsert(const RecordBatch& batch) {
+  if (pinned_ != nullptr) return check_writable().error();
   return write_batch(*impl_, WriteRequest::Kind::kUpsert, batch);
 }
 
 Result<Sequence> Collection::update(const RecordBatch& batch) {
+  if (pinned_ != nullptr) return check_writable().error();
   return write_batch(*impl_, WriteRequest::Kind::kUpdate, batch);
 }
 
@@ -118,7 +120,7 @@ Result<Hits> Collection::search(const Query& query) const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
   const auto start = Clock::now();
-  const View view = impl_->pin();  // 1. One state for all that follows.
+  const View view = pin();  // 1. One state for all that follows.
 
   const auto plan = plan_search(query, *impl_, view);  // 2. Filter to slots; scan or walk.
   if (!plan) return plan.error();
@@ -221,7 +223,7 @@ Result<BatchHits> Collection::search_batch(MatrixView queries, const Query& quer
                                            std::size_t threads) const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  const View view = impl_->pin();
+  const View view = pin();
   if (query.legs.size() == 1 && !query.legs.front().key.empty())
     return invalid_argument("search_batch takes query vectors, not a key");
   const auto plan = plan_batch(query, *impl_, view);
@@ -273,8 +275,7 @@ Status search_rows(const CollectionState& collection, const View& view, const Pl
 Result<std::size_t> Collection::delete_keys(std::span<const std::string_view> keys) {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  if (Status writable = impl_->runtime->check_writable(); !writable)
-    return std::move(writable).error();
+  if (Status writable = check_writable(); !writable) return std::move(writable).error();
   const auto unique = prepare_keys(keys);
   if (!unique) return unique.error();
   WriteRequest request{.kind = WriteRequest::Kind::kDelete, .collection = impl_.get()};
@@ -286,8 +287,7 @@ Result<std::size_t> Collection::delete_keys(std::span<const std::string_view> ke
 Result<std::size_t> Collection::delete_matching(const FilterText& filter) {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  if (Status writable = impl_->runtime->check_writable(); !writable)
-    return std::move(writable).error();
+  if (Status writable = check_writable(); !writable) return std::move(writable).error();
   const auto bound = bind_filter(filter, *impl_);
   if (!bound) return bound.error();
   if (bound->matches_all()) {
@@ -304,7 +304,7 @@ Result<std::vector<std::optional<Record>>> Collection::get(std::span<const std::
                                                            const Parts& parts) const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  const View view = impl_->pin();
+  const View view = pin();
   const RecordReader reader(*impl_, view);
   const auto slots = reader.slots_of(keys);
   if (!slots) return slots.error();
@@ -328,7 +328,7 @@ Result<std::vector<Record>> Collection::scan(const Scan& scan) const {
   const auto filter = bind_filter(scan.filter, *impl_);
   if (!filter) return filter.error();
   if (scan.limit == 0) return invalid_argument("the limit of a scan must be at least 1");
-  const View view = impl_->pin();
+  const View view = pin();
   const RecordReader reader(*impl_, view);
   const auto matching = reader.matching(*filter);
   if (!matching) return matching.error();
@@ -336,7 +336,7 @@ Result<std::vector<Record>> Collection::scan(const Scan& scan) const {
   storage::KeyRange range = keys::all_of(storage::Family::kKeys, impl_->number);
   if (!scan.after.empty()) range.begin = keys::key(impl_->number, scan.after) + '\0';
   std::vector<Slot> page;
-  const auto entry = impl_->runtime->bytes->iterate(std::move(range), view.snapshot.get());
+  const auto entry = view.bytes->iterate(std::move(range), view.snapshot.get());
   for (; entry->valid() && page.size() < scan.limit; entry->next()) {
     const auto slot = keys::decode_slot(entry->value());
     if (!slot) return slot.error();
@@ -351,7 +351,7 @@ Result<std::size_t> Collection::count(const FilterText& filter) const {
   if (!guard) return guard.error();
   const auto bound = bind_filter(filter, *impl_);
   if (!bound) return bound.error();
-  const View view = impl_->pin();
+  const View view = pin();
   if (bound->matches_all()) return view->live.count();
   const auto matching = RecordReader(*impl_, view).matching(*bound);
   if (!matching) return matching.error();
@@ -361,7 +361,7 @@ Result<std::size_t> Collection::count(const FilterText& filter) const {
 Status Collection::flush() {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  if (Status writable = impl_->runtime->check_writable(); !writable) return writable;
+  if (Status writable = check_writable(); !writable) return writable;
   StoreRuntime& runtime = *impl_->runtime;
   if (Status indexed = runtime.indexer->flush(*impl_); !indexed) return indexed;
   if (runtime.options.durability == Durability::kDurable) return {};
@@ -374,7 +374,7 @@ Result<CollectionStats> Collection::stats() const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
   CollectionStats stats;
-  const View view = impl_->pin();
+  const View view = pin();
   stats.records = view->live.count();
   stats.last_sequence = view->sequence;
   stats.indexed_sequence = view->indexed_sequence;
@@ -389,9 +389,27 @@ Result<CollectionStats> Collection::stats() const {
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
-  if (const Status writable = impl_->runtime->bytes->check_writable(); !writable)
+  if (const Status writable = view.bytes->check_writable(); !writable)
     stats.reason = writable.error().message;
   return stats;
+}
+
+Result<Collection> Collection::pinned() const {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  // In a forked child the database behind it may be held by threads that are not there.
+  const auto let_go = [process = impl_->runtime->process](const View* view) {
+    if (!process.in_forked_child()) delete view;
+  };
+  return Collection(impl_, std::shared_ptr<const View>(new View(pin()), let_go));
+}
+
+View Collection::pin() const { return pinned_ != nullptr ? *pinned_ : impl_->pin(); }
+
+Status Collection::check_writable() const {
+  if (pinned_ == nullptr) return impl_->runtime->check_writable();
+  return Error{ErrorCode::kReadOnly, "this handle to the collection '" + impl_->name +
+                                         "' is pinned to one state: write through another one"};
 }
 
 const std::string& Collection::name() const noexcept { return impl_->name; }

@@ -65,6 +65,11 @@ void FilterCache::touch(std::uint32_t collection, std::string_view field, Sequen
   newest = std::max(newest, sequence);
 }
 
+void FilterCache::touch_all(Sequence sequence) {
+  const std::lock_guard lock(mutex_);
+  touched_all_ = std::max(touched_all_, sequence);
+}
+
 void FilterCache::forget(std::uint32_t collection) {
   // The numbers of dropped collections are not given out again, so what touched_ holds does no
   // harm.

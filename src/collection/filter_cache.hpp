@@ -41,6 +41,8 @@ class FilterCache {
   void keep(const Name& name, Sequence sequence, std::shared_ptr<const SlotSet> slots);
   /// The commit `sequence` changes who has which value of `field`.
   void touch(std::uint32_t collection, std::string_view field, Sequence sequence);
+  /// The commits up to `sequence` may have changed any field.
+  void touch_all(Sequence sequence);
   /// Forgets a dropped collection.
   void forget(std::uint32_t collection);
 

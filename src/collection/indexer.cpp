@@ -232,7 +232,6 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
   return {};
 }
 
-/// Slots that no view can name any more leave the indexes.
 void Indexer::mark_dead(CollectionState& collection) {
   std::vector<Slot> dead;
   std::shared_ptr<const CollectionVersion> version;

@@ -45,6 +45,10 @@ class Indexer {
   /// Indexes all that was committed before the call and writes images of it.
   Status flush(CollectionState& collection);
 
+  /// Takes dead slots that no view can name any more out of the indexes. `indexing`, or
+  /// `refreshing`, is held.
+  void mark_dead(CollectionState& collection);
+
  private:
   enum class Images : std::uint8_t { kWhenDue, kNow };
   /// A collection whose writers wait for the tail while an index is built.
@@ -62,7 +66,6 @@ class Indexer {
   Status index(CollectionState& collection, Images images);
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
   Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);
-  void mark_dead(CollectionState& collection);
   Status rebuild(CollectionState& collection);
   Status calibrate(CollectionState& collection);
   Status renew_images(CollectionState& collection, Images images);

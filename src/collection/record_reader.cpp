@@ -46,7 +46,7 @@ Result<BoundFilter> bind_filter(const FilterText& text, const CollectionState& c
 Result<SlotSet> RecordReader::matching(const BoundFilter& filter) const {
   if (filter.matches_all()) return view_->live;
   StoreRuntime& runtime = *collection_.runtime;
-  return resolve(filter, {.store = *runtime.bytes,
+  return resolve(filter, {.store = *view_.bytes,
                           .snapshot = view_.snapshot.get(),
                           .collection = collection_.number,
                           .sequence = view_.sequence,
@@ -60,8 +60,7 @@ Result<std::vector<std::optional<Slot>>> RecordReader::slots_of(
   std::vector<std::string> names;
   names.reserve(keys.size());
   for (const std::string_view key : keys) names.push_back(keys::key(collection_.number, key));
-  const auto values =
-      collection_.runtime->bytes->get_many(Family::kKeys, names, view_.snapshot.get());
+  const auto values = view_.bytes->get_many(Family::kKeys, names, view_.snapshot.get());
   if (!values) return values.error();
   std::vector<std::optional<Slot>> slots(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -81,8 +80,7 @@ Result<std::vector<Record>> RecordReader::records(std::span<const Slot> slots,
   std::vector<std::string> names;
   names.reserve(slots.size());
   for (const Slot slot : slots) names.push_back(keys::record(collection_.number, slot));
-  const auto stored =
-      collection_.runtime->bytes->get_many(Family::kRecords, names, view_.snapshot.get());
+  const auto stored = view_.bytes->get_many(Family::kRecords, names, view_.snapshot.get());
   if (!stored) return stored.error();
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (!(*stored)[i]) return missing(collection_, slots[i]);
@@ -116,8 +114,8 @@ StoredVector RecordReader::row(Slot slot, std::size_t vector) const {
 }
 
 Result<Fields> RecordReader::fields_of(Slot slot) const {
-  const auto stored = collection_.runtime->bytes->get(
-      Family::kRecords, keys::record(collection_.number, slot), view_.snapshot.get());
+  const auto stored = view_.bytes->get(Family::kRecords, keys::record(collection_.number, slot),
+                                       view_.snapshot.get());
   if (!stored) return stored.error();
   if (!*stored) return missing(collection_, slot);
   auto record = storage::decode_record(**stored, {.fields = true, .payload = false});

@@ -1,6 +1,7 @@
 #include "collection/recovery.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "collection/images.hpp"
@@ -14,99 +15,178 @@ namespace {
 
 using storage::Family;
 
+/// Reads a collection from bytes, or what is new of it. Of the collection itself it changes only
+/// what no view reads yet: keys of new slots, rows behind the tail.
 class Opening {
  public:
-  explicit Opening(CollectionState& collection)
-      : collection_(collection), bytes_(*collection.runtime->bytes) {}
-
-  Status run() {
-    if (Status status = read_slots(); !status) return status;
-    version_.vectors.resize(collection_.schema.vectors.size());
-    Sequence indexed = version_.sequence;
-    for (std::size_t v = 0; v < version_.vectors.size(); ++v) {
-      const auto image = open_index(v);
-      if (!image) return image.error();
-      if (Status status = read_tail(v, image->next_slot); !status) return status;
-      if (version_.vectors[v].tail.rows() != 0) indexed = std::min(indexed, image->sequence);
-    }
-    version_.indexed_sequence = indexed;
-    collection_.next_slot = version_.next_slot;
-    const storage::ManifestImage* slots = image_of(collection_.manifest, kSlotsImage);
-    if (slots != nullptr && !collection_.degraded) collection_.image_sequence = slots->sequence;
-    collection_.image_bytes = bytes_of_images(collection_);
-    collection_.current = std::make_shared<CollectionVersion>(std::move(version_));
-    return {};
+  Opening(CollectionState& collection, const storage::ByteStore& bytes,
+          const storage::CollectionManifest& manifest)
+      : collection_(collection), bytes_(bytes) {
+    found_.manifest = manifest;
   }
+
+  Status open() {
+    found_.images_changed = true;
+    if (Status status = read_slots(); !status) return status;
+    return open_vectors(nullptr);
+  }
+
+  /// Goes on from `before`, the collection's current version.
+  Status follow(const CollectionVersion& before) {
+    const auto reached = replay_since(before);
+    if (!reached) return reached.error();
+    if (*reached) return open_vectors(&before);
+    version_ = {};
+    if (Status status = read_all_slots(); !status) return status;
+    return open_vectors(nullptr);
+  }
+
+  OpenedCollection found() { return std::move(found_); }
 
  private:
   void degrade(const std::string& why) {
-    collection_.degraded = true;
-    if (collection_.degraded_reason.empty()) collection_.degraded_reason = why;
+    if (found_.degraded_reason.empty()) found_.degraded_reason = why;
     collection_.runtime->log("collection '" + collection_.name + "': " + why +
                              "; answers stay exact, the index is built again");
   }
 
   Status read_slots() {
-    const storage::ManifestImage* image = image_of(collection_.manifest, kSlotsImage);
+    const storage::ManifestImage* image = image_of(found_.manifest, kSlotsImage);
     if (image != nullptr) {
       Status opened = open_slots_image(collection_, version_, *image);
-      if (opened) return replay_changes(image->sequence);
+      if (opened) {
+        version_.sequence = image->sequence;
+        return replay(changes_after(image->sequence));
+      }
       if (opened.error().code == ErrorCode::kIo) return opened;
-      degrade(opened.error().message);
-      version_ = CollectionVersion{};
+      const Error error = missing_beside_writer(std::move(opened).error());
+      if (error.code == ErrorCode::kSnapshotExpired) return error;
+      degrade(error.message);
+      version_ = {};
     }
-    if (Status status = read_all_keys(); !status) return status;
-    version_.next_slot = std::max(version_.next_slot, collection_.manifest.next_slot);
-    return replay_changes(0);
+    return read_all_slots();
   }
 
   /// Without an image: every key leads to its slot.
-  Status read_all_keys() {
+  Status read_all_slots() {
     const auto entry = bytes_.iterate(keys::all_of(Family::kKeys, collection_.number), nullptr);
     for (; entry->valid(); entry->next()) {
       const auto slot = keys::decode_slot(entry->value());
       if (!slot) return slot.error();
       if (*slot == kNoSlot) return Error{ErrorCode::kCorruption, "a key leads to no slot"};
       version_.live.insert(*slot);
-      collection_.keys.set(*slot, keys::without_collection(entry->key()));
+      name_slot(*slot, keys::without_collection(entry->key()));
       version_.next_slot = std::max(version_.next_slot, *slot + 1);
     }
-    return entry->status();
+    if (Status status = entry->status(); !status) return status;
+    version_.next_slot = std::max(version_.next_slot, found_.manifest.next_slot);
+    keys_are_read_ = true;
+    return replay(changes_after(0));
   }
 
-  /// Brings live slots and keys from the state after commit `from` to the newest one.
-  Status replay_changes(Sequence from) {
-    version_.sequence = from;
-    const auto entry = bytes_.iterate(keys::changes_after({collection_.number, from}), nullptr);
+  std::unique_ptr<storage::ByteIterator> changes_after(Sequence sequence) const {
+    return bytes_.iterate(keys::changes_after({collection_.number, sequence}), nullptr);
+  }
+
+  /// Brings live slots and keys from `before` to the newest state. False when the log does not lead
+  /// there: what is missing in it went when images were written.
+  Result<bool> replay_since(const CollectionVersion& before) {
+    version_ = before;
+    if (before.sequence == 0) {
+      if (!found_.manifest.images.empty()) return false;
+    }
+    const auto entry = changes_after(before.sequence == 0 ? 0 : before.sequence - 1);
+    if (before.sequence != 0) {
+      const bool is_there =
+          entry->valid() && keys::sequence_at_end(entry->key()) == before.sequence;
+      if (!is_there) {
+        if (Status status = entry->status(); !status) return std::move(status).error();
+        return false;
+      }
+      found_.last_change = keys::checksum_of_changes(entry->value());
+      if (collection_.last_change != 0 && found_.last_change != collection_.last_change) {
+        return Error{ErrorCode::kLostWrites,
+                     "collection '" + collection_.name + "': commit " +
+                         std::to_string(before.sequence) +
+                         ", which this reader has seen, is another one now: the store was put "
+                         "back. Open it again"};
+      }
+      entry->next();
+    }
+    if (Status status = replay(entry); !status) return std::move(status).error();
+    return true;
+  }
+
+  Status replay(const std::unique_ptr<storage::ByteIterator>& entry) {
     for (; entry->valid(); entry->next()) {
       const auto changes = keys::decode_changes(entry->value());
       if (!changes) return changes.error();
-      for (const keys::Change& change : *changes) apply(change, from != 0);
-      version_.sequence = std::max(version_.sequence, keys::sequence_at_end(entry->key()));
+      const Sequence sequence = keys::sequence_at_end(entry->key());
+      for (const keys::Change& change : *changes) apply(change, sequence);
+      version_.sequence = std::max(version_.sequence, sequence);
+      found_.last_change = keys::checksum_of_changes(entry->value());
     }
     return entry->status();
   }
 
-  void apply(const keys::Change& change, bool to_image) {
+  void apply(const keys::Change& change, Sequence sequence) {
     if (change.slot != kNoSlot) version_.next_slot = std::max(version_.next_slot, change.slot + 1);
-    if (change.slot == change.before) return;
-    if (!to_image) return;  // The keys said already what is live.
-    if (change.before != kNoSlot) version_.live.remove(change.before);
+    if (change.slot == change.before || keys_are_read_) return;
+    if (change.before != kNoSlot) {
+      version_.live.remove(change.before);
+      found_.dead.push_back({change.before, sequence});
+    }
     if (change.slot == kNoSlot) return;
     version_.live.insert(change.slot);
-    collection_.keys.set(change.slot, change.key);
+    name_slot(change.slot, change.key);
+  }
+
+  /// A slot has one key for ever, so what is there already stays.
+  void name_slot(Slot slot, std::string_view key) {
+    if (collection_.keys.key(slot) != key) collection_.keys.set(slot, key);
+  }
+
+  /// Of `before` (may be null) the indexes and tails are kept whose images are still the same.
+  Status open_vectors(const CollectionVersion* before) {
+    version_.vectors.resize(collection_.schema.vectors.size());
+    Sequence indexed = version_.sequence;
+    for (std::size_t v = 0; v < version_.vectors.size(); ++v) {
+      SearchedVector& vector = version_.vectors[v];
+      const bool kept = before != nullptr && image_is_kept(v);
+      storage::ManifestImage covered;
+      if (kept) {
+        covered.sequence = before->indexed_sequence;
+        covered.next_slot = before->next_slot;
+      } else {
+        vector = {};
+        auto opened = open_index(v);
+        if (!opened) return std::move(opened).error();
+        covered = std::move(*opened);
+        found_.images_changed = true;
+      }
+      if (Status status = read_tail(v, covered.next_slot); !status) return status;
+      if (vector.tail.rows() != 0) indexed = std::min(indexed, covered.sequence);
+    }
+    version_.indexed_sequence = indexed;
+    return {};
+  }
+
+  bool image_is_kept(std::size_t v) const {
+    const auto number = static_cast<std::uint32_t>(v);
+    const storage::ManifestImage* held = image_of(collection_.manifest, number);
+    const storage::ManifestImage* now = image_of(found_.manifest, number);
+    return held == nullptr || now == nullptr ? held == now : *held == *now;
   }
 
   /// Puts the image's index (or an empty one) in place. Returns what the index and the rows that
   /// were read for it cover.
   Result<storage::ManifestImage> open_index(std::size_t v) {
     const VectorSchema& vector = collection_.schema.vectors[v];
-    const storage::ManifestImage* image =
-        image_of(collection_.manifest, static_cast<std::uint32_t>(v));
+    const storage::ManifestImage* image = image_of(found_.manifest, static_cast<std::uint32_t>(v));
     storage::ManifestImage covered;
     std::vector<storage::Image> row_files;
     if (image != nullptr) {
-      auto opened = open_row_files(*collection_.runtime, *image);
+      auto opened = open_row_files(*collection_.runtime, *image, collection_.row_files);
       if (!opened) {
         Error error = missing_beside_writer(std::move(opened).error());
         error.message.insert(
@@ -116,11 +196,12 @@ class Opening {
         return error;
       }
       row_files = std::move(*opened);
+      keep_mapped(*image, row_files);
       auto index = open_index_image(*collection_.runtime, vector, *image, row_files);
       if (index) {
         mark_dead(*index);
         version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
-        collection_.row_files_of[v] = version_.vectors[v].index;
+        found_.has_rows_in_files.push_back(v);
         return *image;
       }
       if (index.error().code == ErrorCode::kIo) return std::move(index).error();
@@ -146,14 +227,20 @@ class Opening {
     }
   }
 
-  /// A writer beside a store that is opened read-only may have replaced files since its manifest
-  /// was read.
+  /// A writer beside a store that is read-only may have replaced files since the bytes were opened.
   Error missing_beside_writer(Error error) const {
     if (error.code == ErrorCode::kNotFound) {
       error.code =
-          collection_.runtime->retries_open ? ErrorCode::kSnapshotExpired : ErrorCode::kCorruption;
+          bytes_.files_were_replaced() ? ErrorCode::kSnapshotExpired : ErrorCode::kCorruption;
     }
     return error;
+  }
+
+  /// The next refresh needs not map and check them again.
+  void keep_mapped(const storage::ManifestImage& image, const std::vector<storage::Image>& files) {
+    if (!collection_.runtime->options.read_only) return;
+    for (std::size_t i = 0; i < files.size(); ++i)
+      found_.row_files.emplace(image.rows[i].file, files[i]);
   }
 
   void add_to_tail(std::size_t v, VectorView row, Slot slot) {
@@ -198,7 +285,9 @@ class Opening {
 
   CollectionState& collection_;
   const storage::ByteStore& bytes_;
-  CollectionVersion version_;
+  OpenedCollection found_;
+  CollectionVersion& version_ = found_.version;
+  bool keys_are_read_ = false;  ///< The keys said what is live; changes only tell of slots.
 };
 
 }  // namespace
@@ -215,12 +304,48 @@ Status start_empty(CollectionState& collection) {
 }
 
 Result<std::shared_ptr<Collection::Impl>> open_collection(
-    const std::shared_ptr<StoreRuntime>& runtime, const storage::CollectionManifest& manifest) {
+    const std::shared_ptr<StoreRuntime>& runtime, const storage::ByteStore& bytes,
+    const storage::CollectionManifest& manifest) {
   auto schema = schema_of(manifest);
   if (!schema) return std::move(schema).error();
   auto collection = std::make_shared<Collection::Impl>(runtime, manifest, std::move(*schema));
-  if (Status status = Opening(*collection).run(); !status) return std::move(status).error();
+  Opening opening(*collection, bytes, manifest);
+  if (Status status = opening.open(); !status) return std::move(status).error();
+  OpenedCollection found = opening.found();
+  found.dead.clear();  // It never had a view that could name them.
+  collection->next_slot = found.version.next_slot;
+  for (const std::size_t v : found.has_rows_in_files)
+    collection->row_files_of[v] = found.version.vectors[v].index;
+  take_over(*collection, std::move(found));
+  collection->image_bytes = bytes_of_images(*collection);
   return collection;
+}
+
+Result<std::optional<OpenedCollection>> follow_collection(
+    CollectionState& collection, const storage::ByteStore& bytes,
+    const storage::CollectionManifest& manifest) {
+  const std::shared_ptr<const CollectionVersion> before = collection.pin().version;
+  Opening opening(collection, bytes, manifest);
+  if (Status status = opening.follow(*before); !status) return std::move(status).error();
+  OpenedCollection found = opening.found();
+  if (found.version.sequence == before->sequence && !found.images_changed)
+    return std::optional<OpenedCollection>{};
+  return std::optional<OpenedCollection>(std::move(found));
+}
+
+void take_over(CollectionState& collection, OpenedCollection&& found) {
+  collection.dead.insert(collection.dead.end(), found.dead.begin(), found.dead.end());
+  collection.last_change = found.last_change;
+  if (found.images_changed) {
+    collection.row_files = std::move(found.row_files);
+    collection.degraded_reason = std::move(found.degraded_reason);
+    collection.degraded = !collection.degraded_reason.empty();
+    const storage::ManifestImage* slots = image_of(found.manifest, kSlotsImage);
+    if (slots != nullptr && !collection.degraded) collection.image_sequence = slots->sequence;
+  }
+  collection.manifest = std::move(found.manifest);
+  if (collection.current != nullptr) collection.older.push_back(collection.current);
+  collection.current = std::make_shared<CollectionVersion>(std::move(found.version));
 }
 
 }  // namespace anear

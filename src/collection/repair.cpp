@@ -349,10 +349,8 @@ class Repair {
 Status repair_records(StoreRuntime& runtime, RepairReport& report) {
   storage::StoreMeta meta;
   if (Status opened = open_bytes(runtime, meta); !opened) return opened;
-  const std::string begin = keys::kCollections;
   std::vector<storage::CollectionManifest> manifests;
-  const auto entry =
-      runtime.bytes->iterate({Family::kMeta, begin, begin + std::string(5, '\xff')}, nullptr);
+  const auto entry = runtime.bytes->iterate(keys::manifests(), nullptr);
   for (; entry->valid(); entry->next()) {
     auto manifest = storage::decode_manifest(entry->value());
     if (!manifest) return std::move(manifest).error();

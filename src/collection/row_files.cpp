@@ -105,9 +105,14 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
 }
 
 Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
-                                                   const storage::ManifestImage& of) {
+                                                   const storage::ManifestImage& of,
+                                                   const MappedFiles& mapped) {
   std::vector<storage::Image> files;
   for (const storage::ManifestRowFile& named : of.rows) {
+    if (const auto held = mapped.find(named.file); held != mapped.end()) {
+      files.push_back(held->second);
+      continue;
+    }
     auto file = storage::open_image(*runtime.files, runtime.directory(storage::kRowFilesDirectory),
                                     named.file, runtime.identity.id);
     if (!file) return std::move(file).error();

@@ -48,9 +48,11 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
     const CollectionState& collection, const RowsOf& of, const IndexSections& sections,
     const std::vector<storage::ManifestRowFile>& kept, std::uint64_t& next_file);
 
-/// Opens the row files of an image and checks them as open_image() does, and their numbers.
+/// Opens the row files of an image and checks them as open_image() does, and their numbers. Those
+/// of `mapped` are taken from there.
 Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
-                                                   const storage::ManifestImage& of);
+                                                   const storage::ManifestImage& of,
+                                                   const MappedFiles& mapped = {});
 
 /// One row file, looked into.
 struct RowFile {

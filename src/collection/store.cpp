@@ -2,7 +2,6 @@
 #include "anear/collection/store.hpp"
 
 #include <algorithm>
-#include <map>
 #include <new>
 #include <utility>
 
@@ -13,26 +12,14 @@
 #include "collection/repair.hpp"
 #include "collection/salvage.hpp"
 #include "collection/schema.hpp"
+#include "collection/store_impl.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_opening.hpp"
-#include "collection/store_runtime.hpp"
 #include "collection/verify.hpp"
 
 namespace anear {
 
 using storage::Family;
-
-struct Store::Impl {
-  std::shared_ptr<StoreRuntime> runtime;
-  mutable std::mutex mutex;
-  std::map<std::string, std::shared_ptr<Collection::Impl>, std::less<>> collections;
-  storage::StoreMeta meta;  ///< Under `mutex`.
-
-  Status open();
-  Status load_collections();
-  std::vector<std::shared_ptr<Collection::Impl>> all_collections() const;
-  Status close();
-};
 
 Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
   constexpr int kAttemptsMax = 8;
@@ -42,11 +29,10 @@ Result<Store> Store::open(const std::string& path, const StoreOptions& options) 
     StoreRuntime& runtime = *impl->runtime;
     runtime.path = path;
     runtime.options = options;
-    runtime.retries_open = options.read_only && attempt < kAttemptsMax;
     Status opened = impl->open();
     if (opened) return Store(std::move(impl));
-    const bool again = runtime.retries_open && opened.error().code == ErrorCode::kSnapshotExpired;
-    if (!again) return std::move(opened).error();
+    const bool expired = opened.error().code == ErrorCode::kSnapshotExpired;
+    if (!expired || attempt == kAttemptsMax) return std::move(opened).error();
   }
 }
 
@@ -124,19 +110,21 @@ Status Store::Impl::open() {
   runtime->commits = std::make_unique<CommitQueue>(*runtime);
   runtime->indexer = std::make_unique<Indexer>(*runtime);
   if (Status loaded = load_collections(); !loaded) return loaded;
-  if (!runtime->options.read_only) runtime->indexer->start();
+  if (!runtime->options.read_only) {
+    runtime->indexer->start();
+  } else if (runtime->options.follow_every_ms != 0 && !runtime->is_in_memory()) {
+    start_following();
+  }
   return {};
 }
 
 Status Store::Impl::load_collections() {
-  const std::string begin = keys::kCollections;
-  const auto entry =
-      runtime->bytes->iterate({Family::kMeta, begin, begin + std::string(5, '\xff')}, nullptr);
+  const auto entry = runtime->bytes->iterate(keys::manifests(), nullptr);
   FileNames named;
   for (; entry->valid(); entry->next()) {
     const auto manifest = storage::decode_manifest(entry->value());
     if (!manifest) return manifest.error();
-    auto collection = open_collection(runtime, *manifest);
+    auto collection = open_collection(runtime, *runtime->bytes, *manifest);
     if (!collection) return std::move(collection).error();
     named.merge(names_of(manifest->images));
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
@@ -273,7 +261,8 @@ Status Store::flush() {
 Result<VerifyReport> Store::verify() const {
   const auto guard = CallGuard::enter(*impl_->runtime);
   if (!guard) return guard.error();
-  if (Status bytes = impl_->runtime->bytes->verify(); !bytes) return std::move(bytes).error();
+  if (Status bytes = impl_->runtime->pinned_bytes()->verify(); !bytes)
+    return std::move(bytes).error();
   if (Status mark = verify_mark(*impl_->runtime); !mark) return std::move(mark).error();
   VerifyReport report;
   for (const auto& collection : impl_->all_collections()) {
@@ -295,6 +284,7 @@ Status Store::close() { return impl_->close(); }
 Status Store::Impl::close() {
   if (Status here = runtime->process.check(); !here) return here;
   if (runtime->closed.exchange(true)) return {};
+  stop_following();
   const std::unique_lock gate(runtime->gate);  // Calls in progress come to their end.
   runtime->indexer->stop();
   Status status = runtime->bytes->close();

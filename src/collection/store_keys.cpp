@@ -91,6 +91,11 @@ std::string change(CommitNumber commit) {
   return out;
 }
 
+storage::KeyRange manifests() {
+  const std::string begin = kCollections;
+  return {storage::Family::kMeta, begin, begin + std::string(5, '\xff')};
+}
+
 storage::KeyRange all_of(storage::Family family, std::uint32_t collection) {
   return {family, prefix(collection, 0), prefix(collection + 1, 0)};
 }
@@ -195,6 +200,11 @@ Result<std::vector<Change>> decode_changes(std::string_view value) {
     changes.push_back(change);
   }
   return changes;
+}
+
+std::uint64_t checksum_of_changes(std::string_view value) {
+  std::uint64_t checksum = 0;
+  return take_number(value, checksum) ? checksum : 0;
 }
 
 }  // namespace anear::keys

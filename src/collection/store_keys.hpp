@@ -45,6 +45,8 @@ struct CommitNumber {
 };
 std::string change(CommitNumber commit);
 
+/// The manifests of all collections, in kMeta.
+storage::KeyRange manifests();
 /// All keys of `collection` in one of the families other than kMeta.
 storage::KeyRange all_of(storage::Family family, std::uint32_t collection);
 /// The keys of rows of `vector` from `first` on.
@@ -86,5 +88,7 @@ struct Change {
 std::string encode_changes(std::span<const Change> changes);
 /// The keys point into `value`.
 Result<std::vector<Change>> decode_changes(std::string_view value);
+/// What tells the changes of two commits apart; 0 when there is none.
+std::uint64_t checksum_of_changes(std::string_view value);
 
 }  // namespace anear::keys

@@ -93,10 +93,19 @@ Status take_lock(StoreRuntime& runtime) {
   return {};
 }
 
+/// Of a store that another process may write: it may be met in the middle of both marks.
+Result<storage::HighWaterMark::Reading> read_marks(const StoreRuntime& runtime) {
+  constexpr int kTries = 3;
+  for (int i = 1;; ++i) {
+    auto read = storage::HighWaterMark::read(*runtime.files, runtime.path, runtime.identity.id);
+    if (read || i == kTries || read.error().code != ErrorCode::kCorruption) return read;
+  }
+}
+
 Status open_marks(StoreRuntime& runtime, storage::HighWaterMark::Reading& reading) {
   storage::FileSystem& files = *runtime.files;
   if (runtime.options.read_only) {
-    const auto read = storage::HighWaterMark::read(files, runtime.path, runtime.identity.id);
+    const auto read = read_marks(runtime);
     if (!read) return read.error();
     reading = *read;
   } else {
@@ -215,6 +224,19 @@ Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
   }
   meta.identity = runtime.identity;
   return read_meta(*runtime.bytes, meta);
+}
+
+Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime) {
+  const auto reading = read_marks(runtime);  // Before the records: they may be further, never less.
+  if (!reading) return reading.error();
+  auto bytes = open_records(runtime, reading->file_list, /*read_only=*/true);
+  if (!bytes) return std::move(bytes).error();
+  const auto recovered = last_sequence(**bytes);
+  if (!recovered) return recovered.error();
+  if (*recovered < reading->sequence) return lost_writes(runtime, *recovered, reading->sequence);
+  storage::StoreMeta meta{.identity = runtime.identity};
+  if (Status read = read_meta(**bytes, meta); !read) return std::move(read).error();
+  return ReopenedBytes{std::move(*bytes), *recovered};
 }
 
 std::int64_t micros_now() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "anear/core/error.hpp"
@@ -26,6 +27,14 @@ Status prepare_directory(StoreRuntime& runtime);
 /// yet. kCorruption: see storage::check_file_list().
 Result<Sequence> recoverable_sequence(const StoreRuntime& runtime,
                                       const storage::HighWaterMark::Reading& reading);
+/// A later state of a store that is read-only.
+struct ReopenedBytes {
+  std::shared_ptr<storage::ByteStore> bytes;
+  Sequence sequence = 0;  ///< Its last commit.
+};
+/// Opens what is there now beside what `runtime` has open, which is not touched. kSnapshotExpired
+/// when the writer was too busy, kLostWrites when there is less than the high-water mark says.
+Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime);
 
 /// Microseconds UTC.
 std::int64_t micros_now();

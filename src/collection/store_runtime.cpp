@@ -34,6 +34,11 @@ void StoreRuntime::remove_file(const std::string& file) const {
     log("cannot remove the old file '" + file + "': " + removed.error().message);
 }
 
+std::shared_ptr<const storage::ByteStore> StoreRuntime::pinned_bytes() {
+  const std::lock_guard hold(versions);
+  return bytes;
+}
+
 Status StoreRuntime::check_writable() const {
   if (!options.read_only) return {};
   return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};
@@ -71,7 +76,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreRuntime> of,
 
 View CollectionState::pin() const {
   const std::lock_guard hold(runtime->versions);
-  return {current, runtime->snapshot, runtime->last_sequence};
+  return {current, runtime->bytes, runtime->snapshot, runtime->last_sequence};
 }
 
 Status CollectionState::check_exists() const {

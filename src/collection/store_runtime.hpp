@@ -2,14 +2,16 @@
 //
 //   Store ──▶ StoreRuntime ◀── CollectionState ◀── Collection (handles)
 //
-// Threads: members say which lock or thread owns them. Locks are taken in this order: gate, queue
-// of commits, CollectionState::indexing, StoreRuntime::versions.
+// Threads: members say which lock or thread owns them. Locks are taken in this order: gate,
+// `refreshing`, CollectionState::indexing, the store's list of collections, queue of commits,
+// StoreRuntime::versions.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +27,7 @@
 #include "anear/storage/byte_store.hpp"
 #include "anear/storage/file_system.hpp"
 #include "anear/storage/high_water_mark.hpp"
+#include "anear/storage/image_file.hpp"
 #include "anear/storage/manifest.hpp"
 #include "anear/storage/store_directory.hpp"
 #include "anear/storage/store_lock.hpp"
@@ -61,13 +64,14 @@ struct StoreRuntime {
   storage::StoreIdentity identity;
   std::optional<storage::StoreLock> lock;
   storage::ProcessGuard process;
-  std::unique_ptr<storage::ByteStore> bytes;  ///< Null once it is closed.
   RecoveryReport recovery;
-  bool retries_open = false;  ///< Opened read-only, and files that are missing may have new names.
 
   /// Held shared by every call, exclusively by close().
   std::shared_mutex gate;
   std::atomic<bool> closed{false};
+
+  /// Held by a refresh of a store that is read-only.
+  std::mutex refreshing;
 
   std::mutex marking;
   std::optional<storage::HighWaterMark> mark;  ///< Under `marking`. None in memory or read-only.
@@ -75,9 +79,11 @@ struct StoreRuntime {
   FilterCache filters;
   ScratchPool scratches;
 
-  /// Guards CollectionState::current and versions, `snapshot`, `last_sequence`.
+  /// Guards CollectionState::current and versions, `snapshot`, `last_sequence`, and `bytes` where
+  /// the store is read-only.
   std::mutex versions;
-  storage::SnapshotPointer snapshot;  ///< Of the bytes as of `last_sequence`.
+  std::shared_ptr<storage::ByteStore> bytes;  ///< Null once it is closed. A refresh replaces it.
+  storage::SnapshotPointer snapshot;          ///< Of the bytes as of `last_sequence`.
   Sequence last_sequence = 0;
 
   std::unique_ptr<CommitQueue> commits;
@@ -89,6 +95,8 @@ struct StoreRuntime {
   /// Removes a file in the store's directory. What cannot be removed is told in the log and left to
   /// the next open.
   void remove_file(const std::string& file) const;
+  /// What is read now; a refresh does not take it away.
+  std::shared_ptr<const storage::ByteStore> pinned_bytes();
   /// kReadOnly when it was opened so.
   Status check_writable() const;
   void log(const std::string& message) const;
@@ -112,6 +120,9 @@ struct DeadSlot {
   Slot slot = 0;
   Sequence since = 0;
 };
+
+/// Row files by name.
+using MappedFiles = std::map<std::string, storage::Image>;
 
 struct CollectionState {
   CollectionState(std::shared_ptr<StoreRuntime> of, storage::CollectionManifest described,
@@ -138,7 +149,11 @@ struct CollectionState {
   std::string degraded_reason;
   std::condition_variable tail_shrank;
 
-  // Under `indexing`: held while the indexes or images change.
+  // Under StoreRuntime::refreshing, of a store that is read-only: what the next refresh keeps.
+  std::uint64_t last_change = 0;  ///< Checksum of the last commit's changes; 0: not known.
+  MappedFiles row_files;
+
+  // Under `indexing`: held while the indexes or images change. Read-only: under `refreshing`.
   std::mutex indexing;
   storage::CollectionManifest manifest;
   std::uint64_t next_file = 0;  ///< Never given out twice, also where nothing names the file.

@@ -27,8 +27,8 @@ class Verification {
   Verification(const CollectionState& collection, VerifyReport& report)
       : collection_(collection),
         report_(report),
-        bytes_(*collection.runtime->bytes),
         view_(collection.pin()),
+        bytes_(*view_.bytes),
         row_checksums_(collection.schema.vectors.size(),
                        std::vector<std::uint64_t>(view_->next_slot)) {}
 
@@ -224,8 +224,8 @@ class Verification {
 
   const CollectionState& collection_;
   VerifyReport& report_;
-  const storage::ByteStore& bytes_;
   View view_;
+  const storage::ByteStore& bytes_;
   storage::CollectionManifest manifest_;
   SlotSet says_rows_;                                      ///< Whose records name their rows.
   std::vector<std::vector<std::uint64_t>> row_checksums_;  ///< By vector and slot; 0: no row.

@@ -57,6 +57,7 @@ struct CollectionVersion {
 /// What one read sees. Released soon: it holds back the reuse of space.
 struct View {
   std::shared_ptr<const CollectionVersion> version;
+  std::shared_ptr<const storage::ByteStore> bytes;  ///< To be read by `snapshot`.
   storage::SnapshotPointer snapshot;
   Sequence sequence = 0;  ///< The last commit of the whole store in this view.
 

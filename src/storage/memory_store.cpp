@@ -297,6 +297,8 @@ class MemoryStore final : public ByteStore {
     return {};
   }
   Status sync() override { return check_writable(); }
+  bool is_outdated() const override { return false; }
+  bool files_were_replaced() const override { return false; }
   Status check_writable() const override { return closed_ ? closed() : Status{}; }
   Result<std::optional<std::string>> get(Family family, std::string_view key,
                                          const ByteSnapshot* snapshot) const override {

@@ -132,7 +132,7 @@ RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
   return parts;
 }
 
-rocksdb::DBOptions database_options(const RocksdbParts& parts) {
+rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_max) {
   rocksdb::DBOptions options;
   options.env = parts.env.get();
   options.create_if_missing = true;
@@ -143,7 +143,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts) {
   options.db_write_buffer_size = 32 * kMiB;
   options.max_total_wal_size = 64 * kMiB;
   options.max_background_jobs = 2;
-  options.max_open_files = 256;
+  options.max_open_files = tables_open_max;
   options.max_manifest_file_size = 8 * kMiB;
   options.max_bgerror_resume_count = 0;  // After a failure the store is reopened, never resumed.
   options.skip_stats_update_on_db_open = true;

@@ -50,7 +50,8 @@ struct RocksdbParts {
 };
 
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files);
-rocksdb::DBOptions database_options(const RocksdbParts& parts);
+/// `tables_open_max` −1: all, from the opening on.
+rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_max);
 /// In the order of Family, behind RocksDB's obligatory "default", which stays empty.
 std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksdbParts& parts,
                                                                 MergeFunction merge);

@@ -31,12 +31,33 @@ Error to_error(const rocksdb::Status& status) {
 
 Error closed_error() { return Error{ErrorCode::kClosed, "the store is closed"}; }
 
+/// A writer keeps no more tables open; a reader holds up to as many, so that they can be read after
+/// the writer has removed them.
+constexpr int kTablesOpenMax = 256;
+
+/// The files of a database by what changes with every write: bytes of each log, by name.
+using LogFiles = std::map<std::string, std::uint64_t>;
+
+Result<LogFiles> logs_in(FileSystem& files, const std::string& directory) {
+  const auto names = files.list(directory);
+  if (!names) return names.error();
+  LogFiles logs;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(".log")) continue;
+    const auto facts = files.info(path_in(directory, name));
+    if (!facts) return facts.error();
+    logs.emplace(name, facts->bytes);
+  }
+  return logs;
+}
+
 /// The open database and all it needs; shared by the store, its snapshots and its iterators.
 struct Database {
   RocksdbParts parts;
   OpenDatabase counted;
   ByteStoreOptions options;
-  FileListMark opened;  ///< What a read-only database opened.
+  FileListMark opened;  ///< What a read-only database opened, at least: looked at before.
+  LogFiles opened_logs;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;  ///< [0] is RocksDB's own "default".
 
@@ -54,7 +75,7 @@ struct Database {
   /// writer has replaced since.
   Error read_error(const rocksdb::Status& status) const {
     Error error = to_error(status);
-    if (options.read_only && was_changed_by_writer()) {
+    if (options.read_only && list_was_changed()) {
       error.code = ErrorCode::kSnapshotExpired;
       error.message =
           "the store was changed by its writer since it was opened read-only; open it "
@@ -63,9 +84,29 @@ struct Database {
     }
     return error;
   }
-  bool was_changed_by_writer() const {
+  /// The writer has added or replaced tables; a log is removed only after that.
+  bool list_was_changed() const {
     const auto now = list_in_use(*options.file_system, options.directory);
     return now && *now != opened;
+  }
+  bool logs_were_changed() const {
+    const auto now = logs_in(*options.file_system, options.directory);
+    return !now || *now != opened_logs;
+  }
+  void note_what_is_opened() {
+    // A commit that comes between is read, and taken for a change all the same.
+    if (const auto logs = logs_in(*options.file_system, options.directory)) opened_logs = *logs;
+    if (const auto list = list_in_use(*options.file_system, options.directory)) opened = *list;
+  }
+  /// For how many tables at most.
+  int tables_open_max() const {
+    if (!options.read_only) return kTablesOpenMax;
+    const auto names = options.file_system->list(options.directory);
+    if (!names) return kTablesOpenMax;
+    const auto tables = std::count_if(names->begin(), names->end(), [](const std::string& name) {
+      return name.ends_with(".sst");
+    });
+    return tables <= kTablesOpenMax ? -1 : kTablesOpenMax;
   }
   rocksdb::ColumnFamilyHandle* at(Family family) const {
     return families[static_cast<std::size_t>(family) + 1];
@@ -140,6 +181,12 @@ class RocksStore final : public ByteStore {
 
   Status write(const WriteBatch& batch, bool sync) override;
   Status sync() override;
+  bool is_outdated() const override {
+    return files_were_replaced() || (options_.read_only && database_->logs_were_changed());
+  }
+  bool files_were_replaced() const override {
+    return options_.read_only && database_->list_was_changed();
+  }
   Result<std::optional<std::string>> get(Family family, std::string_view key,
                                          const ByteSnapshot* snapshot) const override;
   Result<std::vector<std::optional<std::string>>> get_many(
@@ -349,7 +396,7 @@ Error open_error(const ByteStoreOptions& options, const rocksdb::Status& status)
 }
 
 rocksdb::Status open_database(Database& database) {
-  const rocksdb::DBOptions settings = database_options(database.parts);
+  const rocksdb::DBOptions settings = database_options(database.parts, database.tables_open_max());
   const auto families = family_descriptors(database.parts, database.options.merge);
   const std::string& directory = database.options.directory;
   rocksdb::DB* db = nullptr;
@@ -364,7 +411,7 @@ rocksdb::Status open_database(Database& database) {
 }  // namespace
 
 Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options) {
-  constexpr int kAttemptsMax = 8;  // A writer beside a read-only store may replace files meanwhile.
+  constexpr int kAttemptsMax = 8;
   ByteStoreOptions settled = options;
   if (settled.file_system == nullptr) settled.file_system = os_file_system();
   if (Status prepared = prepare_for_fork(); !prepared) return std::move(prepared).error();
@@ -377,16 +424,19 @@ Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& op
     database->options = settled;
     database->parts = make_parts(settled.file_system);
     database->parts.access->sealed = settled.read_only;
-    if (settled.read_only) {
-      const auto list = list_in_use(*settled.file_system, settled.directory);
-      if (list) database->opened = *list;
-    }
+    if (settled.read_only) database->note_what_is_opened();
     const rocksdb::Status opened = open_database(*database);
-    if (opened.ok())
+    // Also where it was opened: a log that the list was read with and that is gone by the time the
+    // logs are read leaves a hole, and RocksDB goes on with the log behind it.
+    const bool changed = settled.read_only && database->list_was_changed();
+    if (opened.ok() && !changed)
       return std::unique_ptr<ByteStore>(std::make_unique<RocksStore>(std::move(database)));
-    const bool again =
-        settled.read_only && attempt < kAttemptsMax && database->was_changed_by_writer();
-    if (!again) return open_error(settled, opened);
+    if (!changed) return open_error(settled, opened);
+    if (attempt == kAttemptsMax) {
+      return Error{ErrorCode::kSnapshotExpired,
+                   "open '" + settled.directory + "': its writer replaced files in each of " +
+                       std::to_string(attempt) + " attempts; try again"};
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "c_test.h"
 
@@ -254,6 +255,75 @@ static void a_read_only_store_takes_no_writes(void) {
   free(rows);
 }
 
+static uint64_t count_of(const anear_collection* notes) {
+  uint64_t count = 0;
+  CHECK_OK(anear_collection_count(notes, NULL, &count, &error), &error);
+  return count;
+}
+
+static void a_reader_follows_its_writer_when_asked(void) {
+  const char* path = c_directory("followed");
+  float* rows = c_rows(40, C_DIMENSION, 8);
+  anear_store_options options = ANEAR_STORE_OPTIONS_INIT;
+  c_notes reader = {NULL, NULL};
+  anear_collection* pinned = NULL;
+  uint64_t sequence = 0;
+  uint64_t written = 0;
+  const anear_text key = anear_text_of("note-00001");
+  const c_notes writer = c_open_notes(path);
+  c_fill_notes(&writer, rows, 20);
+  options.flags = ANEAR_STORE_READ_ONLY;
+  CHECK_OK(anear_store_open(path, &options, &reader.store, &error), &error);
+  CHECK_OK(anear_collection_open(reader.store, "notes", &reader.notes, &error), &error);
+  CHECK_OK(anear_collection_pin(reader.notes, &pinned, &error), &error);
+  c_fill_notes(&writer, rows, 40);
+  CHECK(count_of(reader.notes) == 20);
+  CHECK_OK(anear_store_refresh(reader.store, &sequence, &error), &error);
+  CHECK_OK(anear_store_refresh(writer.store, &written, &error), &error);
+  CHECK(sequence == written && sequence != 0);
+  CHECK(count_of(reader.notes) == 40 && count_of(pinned) == 20);
+  CHECK(strcmp(anear_collection_name(pinned), "notes") == 0);
+  CHECK_OK(anear_store_refresh(reader.store, NULL, &error), &error);
+
+  anear_collection* kept = NULL;
+  CHECK_OK(anear_collection_pin(writer.notes, &kept, &error), &error);
+  CHECK_CODE(ANEAR_READ_ONLY, anear_collection_delete_keys(kept, &key, 1, NULL, &error), &error);
+  CHECK_OK(anear_collection_delete_keys(writer.notes, &key, 1, NULL, &error), &error);
+  CHECK(count_of(kept) == 40 && count_of(writer.notes) == 39);
+
+  NULL_REFUSED(anear_store_refresh(NULL, &sequence, &error));
+  CHECK(sequence == 0);
+  NULL_REFUSED(anear_collection_pin(NULL, &kept, &error));
+  CHECK(kept == NULL);
+  NULL_REFUSED(anear_collection_pin(writer.notes, NULL, &error));
+  CHECK_OK(anear_store_close(reader.store, &error), &error);
+  CHECK_CODE(ANEAR_CLOSED, anear_store_refresh(reader.store, NULL, &error), &error);
+  anear_collection_free(pinned);
+  c_free_notes(reader);
+  c_free_notes(writer);
+  free(rows);
+}
+
+static void a_reader_can_follow_by_itself(void) {
+  const char* path = c_directory("following");
+  float* rows = c_rows(40, C_DIMENSION, 9);
+  const struct timespec pause = {0, 1000000};
+  anear_store_options options = ANEAR_STORE_OPTIONS_INIT;
+  c_notes reader = {NULL, NULL};
+  const c_notes writer = c_open_notes(path);
+  options.flags = ANEAR_STORE_READ_ONLY;
+  options.follow_every_ms = (size_t)1 << 40;
+  REFUSED(anear_store_open(path, &options, &reader.store, &error));
+  options.follow_every_ms = 5;
+  CHECK_OK(anear_store_open(path, &options, &reader.store, &error), &error);
+  CHECK_OK(anear_collection_open(reader.store, "notes", &reader.notes, &error), &error);
+  c_fill_notes(&writer, rows, 40);
+  while (count_of(reader.notes) != 40) nanosleep(&pause, NULL);
+  c_free_notes(reader);
+  c_free_notes(writer);
+  free(rows);
+}
+
 static void a_store_in_memory_leaves_nothing_behind(void) {
   const char* path = c_directory("only_a_name");
   anear_store_options options = ANEAR_STORE_OPTIONS_INIT;
@@ -353,6 +423,8 @@ const c_test store_tests[] = {
     {"records are there after reopening", records_are_there_after_reopening},
     {"a collection counts what it holds", a_collection_counts_what_it_holds},
     {"a read-only store takes no writes", a_read_only_store_takes_no_writes},
+    {"a reader follows its writer when asked", a_reader_follows_its_writer_when_asked},
+    {"a reader can follow by itself", a_reader_can_follow_by_itself},
     {"a store in memory leaves nothing behind", a_store_in_memory_leaves_nothing_behind},
     {"options of older and newer callers are understood",
      options_of_older_and_newer_callers_are_understood},

@@ -1,9 +1,16 @@
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
+#include <functional>
+#include <set>
+#include <thread>
+#include <utility>
 
 #include "byte_store_contract.hpp"
+#include "fault_file_system.hpp"
 #include "temp_directory.hpp"
 
 using namespace anear::testing;
@@ -20,6 +27,34 @@ std::unique_ptr<ByteStore> open(const std::string& directory, bool read_only = f
   if (!store) FAIL(store.error().message);
   return std::move(*store);
 }
+
+std::set<std::string> logs_in(const std::string& directory) {
+  std::set<std::string> logs;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() == ".log") logs.insert(entry.path().filename());
+  }
+  return logs;
+}
+
+/// Lets something happen between the reading of the list of files and of the logs.
+class Interrupted final : public FaultFileSystem {
+ public:
+  explicit Interrupted(std::function<void()> by) : by_(std::move(by)) {}
+  anear::Result<std::unique_ptr<anear::storage::File>> open(
+      const std::string& path, anear::storage::OpenMode mode) override {
+    if (path.find("MANIFEST-") != path.npos) list_is_read_ = true;
+    return FaultFileSystem::open(path, mode);
+  }
+  anear::Result<std::vector<std::string>> list(const std::string& path) override {
+    if (list_is_read_ && by_) std::exchange(by_, nullptr)();
+    return FaultFileSystem::list(path);
+  }
+  bool was_interrupted() const { return !by_; }
+
+ private:
+  std::function<void()> by_;
+  bool list_is_read_ = false;
+};
 
 /// A store in a directory that ends with it.
 struct Fresh {
@@ -139,4 +174,60 @@ TEST_CASE("RocksStore says that a missing table is damage") {
     if (entry.path().extension() == ".sst") std::filesystem::remove(entry.path());
   }
   CHECK(store->verify().error().code == anear::ErrorCode::kCorruption);
+}
+
+TEST_CASE("RocksStore opened read-only has no hole where its writer removes a log meanwhile") {
+  const TempDirectory directory;
+  const auto writer = open(directory.path());
+  put(*writer, "a", "1");
+  const auto files = std::make_shared<Interrupted>([&] {
+    const auto before = logs_in(directory.path());
+    REQUIRE(writer->reclaim({Family::kKeys, "", ""}));
+    const auto is_there = [&](const std::string& log) {
+      return logs_in(directory.path()).contains(log);
+    };
+    while (std::any_of(before.begin(), before.end(), is_there))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    put(*writer, "b", "2");
+  });
+  ByteStoreOptions options;
+  options.directory = directory.path();
+  options.read_only = true;
+  options.merge = merge_letters;
+  options.file_system = files;
+  const auto reader = anear::storage::open_rocksdb_store(options);
+  REQUIRE(reader);
+  CHECK(files->was_interrupted());
+  CHECK(value_of(**reader, Family::kKeys, "a") == "1");
+  CHECK(value_of(**reader, Family::kKeys, "b") == "2");
+}
+
+TEST_CASE("RocksStore opened read-only stays readable when its writer has replaced all files") {
+  const TempDirectory directory;
+  const auto writer = open(directory.path());
+  for (char key = 'a'; key <= 'j'; ++key) {
+    put(*writer, std::string(1, key), "old");
+    REQUIRE(writer->reclaim({Family::kKeys, "", ""}));
+  }
+  const auto reader = open(directory.path(), /*read_only=*/true);
+  CHECK_FALSE(reader->is_outdated());
+  const auto tables = [&] {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+      if (entry.path().extension() == ".sst") names.insert(entry.path().filename());
+    }
+    return names;
+  };
+  const auto before = tables();
+  for (char key = 'a'; key <= 'j'; ++key) put(*writer, std::string(1, key), "new");
+  CHECK(reader->is_outdated());
+  CHECK_FALSE(reader->files_were_replaced());
+  REQUIRE(writer->reclaim({Family::kKeys, "", ""}));
+  CHECK(reader->files_were_replaced());
+  const auto is_left = [&](const std::string& table) { return tables().contains(table); };
+  while (std::any_of(before.begin(), before.end(), is_left))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (char key = 'a'; key <= 'j'; ++key)
+    CHECK(value_of(*reader, Family::kKeys, std::string(1, key)) == "old");
+  CHECK_FALSE(writer->is_outdated());
 }

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
 
@@ -37,6 +38,11 @@ TEST_CASE("A second writer is refused with the holder's process and advice, unti
     CHECK(second.error().code == ErrorCode::kLocked);
     CHECK(second.error().message.find("process " + std::to_string(::getpid())) !=
           std::string::npos);
+    std::array<char, 256> host{};
+    REQUIRE(::gethostname(host.data(), host.size() - 1) == 0);
+    CHECK(second.error().message.find(std::string("on ") + host.data()) != std::string::npos);
+    CHECK(second.error().message.find("since 20") != std::string::npos);
+    CHECK(second.error().message.find("close it there") != std::string::npos);
     CHECK(second.error().message.find("read-only") != std::string::npos);
     // Closing another descriptor of the file, which drops a POSIX lock, keeps this one.
     REQUIRE(read_file(files, directory / "LOCK", 1'024));

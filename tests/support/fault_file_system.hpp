@@ -66,7 +66,7 @@ struct Event {
   bool failed;
 };
 
-class FaultFileSystem final : public storage::FileSystem {
+class FaultFileSystem : public storage::FileSystem {
  public:
   void fail(Fault fault) { script_->add(std::move(fault)); }
   /// The `n`-th operation (from 0) that can change the disk fails, and `times` − 1 after it.

@@ -117,6 +117,14 @@ ANEAR_API void anear_store_free(anear_store* store);
 ANEAR_API int32_t anear_store_collections(const anear_store* store, char* names, size_t* names_size,
                                           anear_error* error);
 
+/* Brings a store opened with ANEAR_STORE_READ_ONLY to what its writer has committed by now, all
+ * collections at once. `*sequence`, which may be NULL, is where the store is then; of a store that
+ * writes, its last commit. Calls that run go on in the state they began in. Collections made and
+ * dropped meanwhile appear and disappear (their handles are ANEAR_NOT_FOUND).
+ * On failure the store stays as it was: ANEAR_SNAPSHOT_EXPIRED if the writer replaced files faster
+ * than they could be opened (call again), ANEAR_LOST_WRITES if there is less than was seen. */
+ANEAR_API int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, anear_error* error);
+
 /* anear_collection_flush() for every collection. */
 ANEAR_API int32_t anear_store_flush(anear_store* store, anear_error* error);
 
@@ -142,6 +150,13 @@ ANEAR_API int32_t anear_collection_create(anear_store* store, const char* name,
 /* Opens a collection that exists, any number of times. Fails with ANEAR_NOT_FOUND otherwise. */
 ANEAR_API int32_t anear_collection_open(const anear_store* store, const char* name,
                                         anear_collection** collection, anear_error* error);
+
+/* A further handle that stays at the state of this moment: all that is read through it, page after
+ * page, is of that one state, whatever is written or refreshed meanwhile. Writes through it are
+ * ANEAR_READ_ONLY. `*pinned` is to be freed by anear_collection_free(), soon: until then space that
+ * was freed since is not used again. */
+ANEAR_API int32_t anear_collection_pin(const anear_collection* collection,
+                                       anear_collection** pinned, anear_error* error);
 
 /* Deletes a collection and all of its records. Calls on its handles are ANEAR_NOT_FOUND then. */
 ANEAR_API int32_t anear_collection_drop(anear_store* store, const char* name, anear_error* error);

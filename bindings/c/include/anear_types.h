@@ -237,8 +237,9 @@ typedef struct anear_store_options {
   /* NULL, or takes messages, from any thread. It must not call anear. */
   void (*log)(void* log_context, const char* message);
   void* log_context;
+  size_t follow_every_ms; /* Read-only: anear_store_refresh() by a thread of the store. 0: none. */
 } anear_store_options;
-#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL}
+#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {

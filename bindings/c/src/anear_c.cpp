@@ -132,6 +132,17 @@ int32_t anear_store_collections(const anear_store* store, char* names, size_t* n
   });
 }
 
+int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, anear_error* error) {
+  reset(sequence);
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}}); !status) return status;
+    const auto now = store->store.refresh();
+    if (!now) return now.error();
+    if (sequence != nullptr) *sequence = *now;
+    return {};
+  });
+}
+
 int32_t anear_store_flush(anear_store* store, anear_error* error) {
   return guard(error, [&]() -> Status {
     if (Status status = required({{store, "store"}}); !status) return status;

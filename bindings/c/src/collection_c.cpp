@@ -63,6 +63,16 @@ int32_t anear_collection_open(const anear_store* store, const char* name,
   });
 }
 
+int32_t anear_collection_pin(const anear_collection* collection, anear_collection** pinned,
+                             anear_error* error) {
+  reset(pinned);
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{collection, "collection"}, {pinned, "pinned"}}); !status)
+      return status;
+    return hand_out(collection->collection.pinned(), pinned);
+  });
+}
+
 int32_t anear_collection_drop(anear_store* store, const char* name, anear_error* error) {
   return guard(error, [&]() -> Status {
     if (Status status = required({{store, "store"}, {name, "name"}}); !status) return status;

@@ -1,4 +1,5 @@
 // Options and schemas as a C caller hands them in.
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -38,6 +39,10 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   if ((given->flags & ANEAR_STORE_BUFFERED) != 0) store.durability = Durability::kBuffered;
   set_number(given->tail_records_max, store.tail_records_max);
   store.log = {given->log, given->log_context};
+  if (given->follow_every_ms > std::numeric_limits<std::uint32_t>::max())
+    return invalid_argument("follow_every_ms is " + std::to_string(given->follow_every_ms) +
+                            "; it must be below 2^32");
+  store.follow_every_ms = static_cast<std::uint32_t>(given->follow_every_ms);
   return store;
 }
 

@@ -155,6 +155,15 @@ class Collection:
             return self._core.get((keys,), parts)[0]
         return self._core.get(keys, parts)
 
+    def pinned(self) -> Collection:
+        """A handle that stays at the state of this moment: everything read through it, page after page, is of that one
+        state, whatever is written or refreshed meanwhile. Writes through it raise ReadOnlyError. Let go of it soon: until
+        then space that was freed since is not used again.
+
+            for record in docs.pinned().scan(): print(record.key)
+        """
+        return Collection(self._store, self._core.pinned())
+
     def scan(
         self,
         filter: str | None = None,
@@ -165,7 +174,7 @@ class Collection:
         with_vectors: bool = False,
         page: int = 1000,
     ) -> Iterator[Record]:
-        """All records (that match) in ascending order of key, read `page` at a time; each page shows the newest state.
+        """All records (that match) in ascending order of key, read `page` at a time; each page shows the newest state (see pinned()).
         The call itself reads the first page, so that it raises what is wrong with its arguments.
 
         for record in docs.scan(filter="section = $s", params={"s": "editors"}): print(record.key)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import _core
-from ._checks import text, whole
+from ._checks import number, text, whole
 from ._checks import path as path_of
 from ._collection import Collection
-from ._errors import Error, ForkedError
+from ._errors import Error, ForkedError, InvalidArgumentError
 from ._schema import FieldType, Vector, describe_fields, describe_vectors
 
 
@@ -107,6 +108,19 @@ class Store:
         """Deletes a collection with all of its records. Calls to handles of it raise NotFoundError from then on."""
         self._core.drop_collection(text(name, "name"))
 
+    def refresh(self) -> int:
+        """Brings a store that was opened read-only to what its writer has committed by now, all collections at once, and
+        returns the sequence it is at (of a store that writes: its last commit). Calls in progress go on in the state they
+        began in. Collections that were made or dropped meanwhile appear and disappear.
+
+            reader = anear.open("context.anear", read_only=True)
+            reader.refresh()
+
+        On failure the store stays as it was: SnapshotExpiredError when the writer replaced files faster than they could be
+        opened (call again), LostWritesError when less is there than had been seen.
+        """
+        return self._core.refresh()
+
     def flush(self) -> None:
         """Returns when everything that was written is indexed, saved and synced."""
         self._core.flush()
@@ -128,6 +142,7 @@ def open(
     *,
     create: bool = True,
     read_only: bool = False,
+    follow: float = 0.0,
     durability: str = "durable",
     in_memory: bool = False,
     tail_records_max: int = 8192,
@@ -141,9 +156,10 @@ def open(
     `create`: make it when it is not there, otherwise NotFoundError. `durability`: "durable" (each write is synced to the disk
     before it returns) or "buffered" (handed to the kernel, synced within a second: survives a killed process, not a power
     cut). One process may hold a store for writing: a second one gets LockedError with the holder's pid. `read_only`: takes no
-    lock, changes nothing and sees the store as it was when it was opened; beside a writer, reads raise SnapshotExpiredError
-    once the writer has replaced files that they need: open again. `in_memory`: nothing is written; `path` is only a name. `tail_records_max`: how many records
-    may wait for the indexer before writers wait too. `index_inline`: index within each write instead of in the background.
+    lock, changes nothing and sees the store as it was when it was opened, or at the last refresh(); `follow`: seconds after
+    which a thread of the store refreshes it again and again, 0 for never. `in_memory`: nothing is written; `path` is only a
+    name. `tail_records_max`: how many records may wait for the indexer before writers wait too. `index_inline`: index within
+    each write instead of in the background.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
     LostWritesError when less is there than had been acknowledged (see recover()), CorruptionError for damage.
@@ -151,6 +167,7 @@ def open(
     options = {
         "create": bool(create),
         "read_only": bool(read_only),
+        "follow_every_ms": _milliseconds(follow),
         "durability": text(durability, "durability"),
         "in_memory": bool(in_memory),
         "tail_records_max": whole(tail_records_max, "tail_records_max"),
@@ -184,6 +201,13 @@ def repair(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises CorruptionError where records themselves cannot be read: restore a backup; LostWritesError: recover() comes first.
     """
     return _core.repair(path_of(path))
+
+
+def _milliseconds(follow: float) -> int:
+    seconds = number(follow, "follow")
+    if not 0 <= seconds <= 86_400:
+        raise InvalidArgumentError(f"follow: expected seconds from 0 to 86400, got {follow!r}")
+    return math.ceil(seconds * 1000)
 
 
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()

@@ -384,6 +384,10 @@ void bind_collection(py::module_& module) {
       .def("count", &count)
       .def("search", &search)
       .def("search_batch", &search_batch)
+      .def("pinned",
+           [](const Collection& collection) {
+             return unwrap(without_gil([&] { return collection.pinned(); }));
+           })
       .def("flush",
            [](Collection& collection) { unwrap(without_gil([&] { return collection.flush(); })); })
       .def("stats", &stats);

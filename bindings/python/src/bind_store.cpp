@@ -60,6 +60,7 @@ StoreOptions as_options(const py::dict& given) {
   options.in_memory = given["in_memory"].cast<bool>();
   options.tail_records_max = given["tail_records_max"].cast<std::size_t>();
   options.index_inline = given["index_inline"].cast<bool>();
+  options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();
   const auto durability = given["durability"].cast<std::string>();
   if (durability != "durable" && durability != "buffered") {
     raise_invalid("durability '" + durability + "' is unknown; use 'durable' or 'buffered'",
@@ -146,6 +147,10 @@ void bind_store(py::module_& module) {
       .def("drop_collection",
            [](OwnedStore& owned, const std::string& name) {
              unwrap(without_gil([&] { return owned.store->drop_collection(name); }));
+           })
+      .def("refresh",
+           [](OwnedStore& owned) {
+             return unwrap(without_gil([&] { return owned.store->refresh(); }));
            })
       .def("flush",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })

@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import time
 from datetime import datetime, timedelta, timezone
 
 import anear
@@ -380,6 +381,54 @@ def test_everything_is_there_after_reopening(tmp_path):
         assert len(store["docs"]) == 601
         with pytest.raises(anear.ReadOnlyError):
             store["docs"].upsert("x", ROWS[0])
+
+
+def test_a_reader_follows_its_writer_when_asked(docs, store):
+    fill(docs, 100)
+    with anear.open(store.path, read_only=True) as reader:
+        seen = reader["docs"]
+        then = seen.pinned()
+        fill(docs, 200)
+        other = store.create_collection("other", vectors={"v": anear.Vector(2)})
+        other.upsert("a", [1.0, 2.0])
+        assert len(seen) == 100 and "other" not in reader
+        assert reader.refresh() == store.refresh() == docs.stats()["last_sequence"] + 2
+        assert len(seen) == 200 and len(then) == 100 and len(reader["other"]) == 1
+        assert seen.search(ROWS[150], k=1).keys == ["k0150"]
+        with pytest.raises(anear.ReadOnlyError):
+            then.upsert("x", ROWS[0])
+        store.drop_collection("other")
+        gone = reader["other"]
+        reader.refresh()
+        with pytest.raises(anear.NotFoundError):
+            len(gone)
+    with pytest.raises(anear.ClosedError):
+        reader.refresh()
+
+
+def test_pages_of_a_pinned_handle_are_of_one_state(docs, store):
+    fill(docs, 300)
+    with anear.open(store.path, read_only=True) as reader:
+        expected = [(record.key, record.sequence) for record in reader["docs"].scan()]
+        seen = []
+        for record in reader["docs"].pinned().scan(page=50):
+            if len(seen) % 50 == 0:
+                fill(docs, 310)
+                docs.flush()
+                reader.refresh()
+            seen.append((record.key, record.sequence))
+        assert seen == expected
+        assert len(reader["docs"]) == 310
+
+
+def test_a_reader_can_follow_by_itself(docs, store):
+    for wrong in (-1, float("nan"), 1e9, "often"):
+        with pytest.raises(anear.InvalidArgumentError, match="follow"):
+            anear.open(store.path, read_only=True, follow=wrong)
+    with anear.open(store.path, read_only=True, follow=0.005) as reader:
+        fill(docs, 100)
+        while len(reader["docs"]) != 100:
+            time.sleep(0.001)
 
 
 def test_a_program_that_forgets_to_close_loses_nothing(tmp_path):

@@ -21,6 +21,8 @@
 
 namespace anear {
 
+struct View;
+
 class Collection {
  public:
   struct Impl;
@@ -70,8 +72,20 @@ class Collection {
 
   Result<CollectionStats> stats() const;
 
+  /// A handle that stays at the state of this moment: all that is read through it, page after page,
+  /// is of that one state, whatever is written, compacted or refreshed meanwhile. Writes through it
+  /// are refused (kReadOnly); kNotFound once the collection was dropped. Let go of it soon: until
+  /// then space that was freed since is not used again, in memory and on the disk.
+  Result<Collection> pinned() const;
+
  private:
+  Collection(std::shared_ptr<Impl> impl, std::shared_ptr<const View> view) noexcept
+      : impl_(std::move(impl)), pinned_(std::move(view)) {}
+  View pin() const;
+  Status check_writable() const;
+
   std::shared_ptr<Impl> impl_;
+  std::shared_ptr<const View> pinned_;  ///< Null: each call pins the newest state.
 };
 
 }  // namespace anear

@@ -38,9 +38,11 @@ struct LogCallback {
 struct StoreOptions {
   bool create_if_missing = true;
   /// No lock is taken and nothing on disk is changed; writes are refused. The store is seen as it
-  /// was when it was opened; beside a writer, reads return kSnapshotExpired once the writer has
-  /// replaced files that they need.
+  /// was when it was opened or at the last Store::refresh(), whatever its writer does.
   bool read_only = false;
+  /// Read-only: refresh() is called this often by a thread of the store. Failures go to `log`, but
+  /// for those of a writer that is busy. 0: only when it is asked for.
+  std::uint32_t follow_every_ms = 0;
   Durability durability = Durability::kDurable;
   /// Records that may wait outside of the index. Past this, writers help to index before they
   /// return, which `stats()` shows as stalls: the scan of the tail stays bounded.

@@ -1,4 +1,5 @@
-// A store: one directory of collections, opened by one writing process at a time.
+// A store: one directory of collections, opened by one writing process at a time, and by any number
+// of processes that read and follow the writer.
 //
 // Threads: every function may be called from any thread. The destructor closes.
 #pragma once
@@ -66,7 +67,8 @@ class Store {
   /// Opens the store in directory `path`, or makes one. kLocked: another process writes to it (the
   /// message names its pid). kUnsupportedFormat: not a store, or of a newer format; nothing is
   /// touched. kLostWrites: less was recovered than had been acknowledged; the message names the
-  /// missing range; restore a backup, or recover().
+  /// missing range; restore a backup, or recover(). kSnapshotExpired (read-only): the writer
+  /// replaced files faster than they could be opened; open again.
   static Result<Store> open(const std::string& path, const StoreOptions& options = {});
   /// Gives up the acknowledged commits that an open reports as kLostWrites: copies the log (which
   /// the next open for writing cuts) and the marks aside, then lowers the marks to what is there.
@@ -94,6 +96,17 @@ class Store {
   Result<std::vector<std::string>> collections() const;
   /// Deletes the collection and all of its records. Handles to it return kNotFound from then on.
   Status drop_collection(std::string_view name);
+
+  /// Brings a store that was opened read-only to what its writer has committed by now, all
+  /// collections at once, and returns the sequence it is at; the sequence of a store that writes.
+  /// A call that has begun goes on in the state it began in. Collections that were made or dropped
+  /// meanwhile appear and disappear (kNotFound). Nothing is done when nothing was written; else
+  /// costs the log of the records and what changed, see docs/adr/0012. Takes nothing from the
+  /// writer and needs none.
+  ///
+  /// On failure the store stays as it was. kSnapshotExpired: the writer replaced files faster than
+  /// they could be opened: call again. kLostWrites: there is less than was seen or acknowledged.
+  Result<Sequence> refresh();
 
   /// Flushes every collection.
   Status flush();

@@ -118,6 +118,13 @@ class ByteStore {
   virtual Status write(const WriteBatch& batch, bool sync) = 0;
   /// Makes everything written so far durable.
   virtual Status sync() = 0;
+  /// Whether a store that was opened read-only is no longer the newest state, as far as names and
+  /// sizes of its files tell. May say so of what it has read already, never the reverse. A store
+  /// that may be written is the newest state itself.
+  virtual bool is_outdated() const = 0;
+  /// Whether the writer has made or replaced tables since a store was opened read-only. Before that
+  /// it removes no file of which this state may know.
+  virtual bool files_were_replaced() const = 0;
   /// What a write would be refused with now: kClosed, kReadOnly and the reason.
   virtual Status check_writable() const = 0;
   /// `snapshot` null: the newest state. No value: not there.
@@ -164,6 +171,10 @@ struct ByteStoreOptions {
 /// Opens (or makes) a RocksDB in `options.directory`. The log's recovery is point-in-time: the
 /// caller compares the recovered sequence with the high-water mark. kCorruption before anything is
 /// touched: see check_file_list.
+///
+/// Read-only beside a writer: a state that was the newest one while it was opened, whole, and which
+/// stays readable whatever the writer does (of up to 256 tables; of more, reads may end in
+/// kSnapshotExpired). kSnapshotExpired when the writer replaced files in each of eight attempts.
 Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options);
 
 /// A store that lives and dies with the process. `sync` means nothing to it.

@@ -1,0 +1,171 @@
+// How a read-only store follows its writer: the newest state is opened beside the one that answers,
+// and takes its place in one step.
+//
+//   reopen the bytes → read what is new of each collection → publish bytes and versions together
+//
+// Invariants: (1) A view keeps the bytes it was pinned with: what is read through it is of one
+// state. (2) The sequence never goes back. (3) A refresh that fails changes nothing that is seen.
+//
+// Threads: one refresh at a time (StoreRuntime::refreshing), beside any number of readers.
+#include <chrono>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "collection/images.hpp"
+#include "collection/indexer.hpp"
+#include "collection/recovery.hpp"
+#include "collection/store_impl.hpp"
+#include "collection/store_keys.hpp"
+#include "collection/store_opening.hpp"
+
+namespace anear {
+
+/// A state that was read and is not yet visible.
+struct Store::Impl::Newer {
+  struct Changed {
+    std::shared_ptr<Collection::Impl> collection;
+    OpenedCollection found;
+  };
+  ReopenedBytes reopened;
+  std::set<std::uint32_t> numbers;  ///< Of all collections.
+  std::vector<Changed> changed;
+  std::vector<std::shared_ptr<Collection::Impl>> added;
+};
+
+Result<Sequence> Store::refresh() {
+  StoreRuntime& runtime = *impl_->runtime;
+  const auto guard = CallGuard::enter(runtime);
+  if (!guard) return guard.error();
+  if (runtime.options.read_only && !runtime.is_in_memory()) {
+    const std::lock_guard one(runtime.refreshing);
+    if (Status done = impl_->refresh(); !done) return std::move(done).error();
+  }
+  const std::lock_guard hold(runtime.versions);
+  return runtime.last_sequence;
+}
+
+Status Store::Impl::refresh() {
+  constexpr int kAttemptsMax = 8;
+  if (!runtime->bytes->is_outdated()) return {};
+  for (int attempt = 1;; ++attempt) {
+    Status done = go_on();
+    if (done) return done;
+    Error error = std::move(done).error();
+    if (error.code == ErrorCode::kSnapshotExpired && attempt < kAttemptsMax) continue;
+    const std::lock_guard hold(runtime->versions);
+    error.message += "; the reader stays at sequence " + std::to_string(runtime->last_sequence);
+    return error;
+  }
+}
+
+Status Store::Impl::go_on() {
+  Newer newer;
+  auto reopened = reopen_bytes(*runtime);
+  if (!reopened) return std::move(reopened).error();
+  newer.reopened = std::move(*reopened);
+  Sequence seen = 0;
+  {
+    const std::lock_guard hold(runtime->versions);
+    seen = runtime->last_sequence;
+  }
+  if (newer.reopened.sequence < seen) {
+    return Error{
+        ErrorCode::kLostWrites,
+        "store '" + runtime->path + "': commits " + std::to_string(newer.reopened.sequence + 1) +
+            " to " + std::to_string(seen) +
+            ", which this reader has seen, are not there any more: the store was put back"};
+  }
+  if (Status read = read_newer(newer); !read) return read;
+  publish(newer);
+  return {};
+}
+
+Status Store::Impl::read_newer(Newer& newer) {
+  std::map<std::uint32_t, std::shared_ptr<Collection::Impl>> held;
+  for (auto& collection : all_collections()) held.emplace(collection->number, collection);
+  const storage::ByteStore& bytes = *newer.reopened.bytes;
+  const auto entry = bytes.iterate(keys::manifests(), nullptr);
+  for (; entry->valid(); entry->next()) {
+    const auto manifest = storage::decode_manifest(entry->value());
+    if (!manifest) return manifest.error();
+    newer.numbers.insert(manifest->number);
+    const auto known = held.find(manifest->number);
+    if (known == held.end()) {
+      auto added = open_collection(runtime, bytes, *manifest);
+      if (!added) return std::move(added).error();
+      newer.added.push_back(std::move(*added));
+      continue;
+    }
+    auto found = follow_collection(*known->second, bytes, *manifest);
+    if (!found) return std::move(found).error();
+    if (*found) newer.changed.push_back({known->second, std::move(**found)});
+  }
+  return entry->status();
+}
+
+void Store::Impl::publish(Newer& newer) {
+  // Before a view of it can exist.
+  runtime->filters.touch_all(newer.reopened.sequence);
+  storage::SnapshotPointer snapshot = newer.reopened.bytes->snapshot();
+  std::vector<std::shared_ptr<Collection::Impl>> gone;
+  {
+    const std::lock_guard names(mutex);
+    const std::lock_guard hold(runtime->versions);
+    // What is replaced is freed when the locks are.
+    runtime->bytes.swap(newer.reopened.bytes);
+    runtime->snapshot.swap(snapshot);
+    runtime->last_sequence = newer.reopened.sequence;
+    for (Newer::Changed& changed : newer.changed)
+      take_over(*changed.collection, std::move(changed.found));
+    for (auto held = collections.begin(); held != collections.end();) {
+      const bool stays = newer.numbers.contains(held->second->number);
+      if (!stays) {
+        held->second->dropped = true;
+        gone.push_back(std::move(held->second));
+      }
+      held = stays ? std::next(held) : collections.erase(held);
+    }
+    for (auto& added : newer.added) collections.emplace(added->name, added);
+  }
+  for (const auto& collection : gone) runtime->filters.forget(collection->number);
+  for (const Newer::Changed& changed : newer.changed) {
+    runtime->indexer->mark_dead(*changed.collection);
+    changed.collection->image_bytes = bytes_of_images(*changed.collection);
+  }
+}
+
+void Store::Impl::start_following() {
+  follower_ = std::thread([this] { follow_regularly(); });
+}
+
+void Store::Impl::stop_following() {
+  {
+    const std::lock_guard hold(following_);  // It looks at `closed` or hears of it.
+  }
+  stop_asked_.notify_all();
+  if (follower_.joinable()) follower_.join();
+}
+
+void Store::Impl::follow_regularly() {
+  const std::chrono::milliseconds pause(runtime->options.follow_every_ms);
+  std::string told;
+  std::unique_lock lock(following_);
+  while (!stop_asked_.wait_for(lock, pause, [&] { return runtime->closed.load(); })) {
+    const std::lock_guard one(runtime->refreshing);
+    const Status done = refresh();
+    if (done) {
+      told.clear();
+      continue;
+    }
+    // A writer that was too busy is met again soon.
+    const Error& error = done.error();
+    if (error.code == ErrorCode::kSnapshotExpired || error.message == told) continue;
+    told = error.message;
+    runtime->log("following the writer: " + told);
+  }
+}
+
+}  // namespace anear
