@@ -16,6 +16,11 @@ namespace anear {
 /// lock, mark, bytes, recovery and last_sequence of `runtime`, and `meta`. Errors as Store::open().
 Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta);
 
+/// Opens the records at `runtime.path` read-only: they are those of the store `runtime.identity`,
+/// and their last commit is `wanted`. kCorruption otherwise.
+Status check_records(const StoreRuntime& runtime, const storage::FileListMark& file_list,
+                     Sequence wanted);
+
 /// Microseconds UTC.
 std::int64_t micros_now();
 
