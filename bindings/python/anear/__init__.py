@@ -77,7 +77,7 @@ from ._schema import (
     TimestampList,
     Vector,
 )
-from ._store import Store, open
+from ._store import Store, backups, open, prune_backups, restore, verify_backup
 
 __version__: str = _core.version
 
@@ -152,6 +152,10 @@ __all__ = [
     "TimestampList",
     "UnsupportedFormatError",
     "Vector",
+    "backups",
     "isa",
     "open",
+    "prune_backups",
+    "restore",
+    "verify_backup",
 ]
