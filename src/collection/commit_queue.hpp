@@ -56,6 +56,8 @@ class CommitQueue {
   Status commit_meta(storage::WriteBatch batch);
   /// Commits where things stand now: no change that a sequence counts. Synced in either mode.
   Status commit_derived(const storage::WriteBatch& batch);
+  /// While the lock is held nothing is written.
+  std::unique_lock<std::mutex> pause() { return std::unique_lock(committing_); }
 
  private:
   struct Waiting {

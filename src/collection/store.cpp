@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "collection/backup.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/images.hpp"
 #include "collection/indexer.hpp"
@@ -273,6 +274,13 @@ Result<VerifyReport> Store::verify() const {
       return std::move(status).error();
   }
   return report;
+}
+
+Result<BackupReport> Store::backup(const std::string& directory,
+                                   const BackupOptions& options) const {
+  const auto guard = CallGuard::enter(*impl_->runtime);
+  if (!guard) return guard.error();
+  return take_backup(*impl_->runtime, directory, options);
 }
 
 const RecoveryReport& Store::recovery() const noexcept { return impl_->runtime->recovery; }

@@ -31,12 +31,6 @@ Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& run
 }
 #endif
 
-Status ensure_directory(storage::FileSystem& files, const std::string& path) {
-  const auto there = files.exists(path);
-  if (!there) return there.error();
-  return *there ? Status{} : files.make_directory(path);
-}
-
 /// The last sequence in `bytes`; 0 in a new store.
 Result<Sequence> last_sequence(const storage::ByteStore& bytes) {
   const auto value = bytes.get(Family::kMeta, keys::kSequence, nullptr);
@@ -93,6 +87,19 @@ Status take_lock(StoreRuntime& runtime) {
   return {};
 }
 
+/// What the directory is: something that can be a store.
+Result<storage::DirectoryKind> inspect(const StoreRuntime& runtime) {
+  auto kind = storage::inspect_directory(*runtime.files, runtime.path);
+  if (kind && *kind == storage::DirectoryKind::kUnfinishedRestore) {
+    return Error{ErrorCode::kUnsupportedFormat,
+                 "'" + runtime.path +
+                     "' is not a store: the restore of a backup into it was cut short. Restore "
+                     "again, to the same directory or another",
+                 Subcode::kForeignFile};
+  }
+  return kind;
+}
+
 /// Of a store that another process may write: it may be met in the middle of both marks.
 Result<storage::HighWaterMark::Reading> read_marks(const StoreRuntime& runtime) {
   constexpr int kTries = 3;
@@ -132,7 +139,8 @@ Status open_on_disk(StoreRuntime& runtime) {
   if (!read_only) {
     for (const char* name :
          {storage::kRecordsDirectory, storage::kImagesDirectory, storage::kRowFilesDirectory}) {
-      if (Status made = ensure_directory(files, storage::path_in(runtime.path, name)); !made)
+      if (Status made = storage::ensure_directory(files, storage::path_in(runtime.path, name));
+          !made)
         return made;
     }
     if (Status synced = files.sync_directory(runtime.path); !synced) return synced;
@@ -175,7 +183,7 @@ Status settle_path(StoreRuntime& runtime) {
 Status prepare_directory(StoreRuntime& runtime) {
   storage::FileSystem& files = *runtime.files;
   const StoreOptions& options = runtime.options;
-  auto kind = storage::inspect_directory(files, runtime.path);
+  auto kind = inspect(runtime);
   if (!kind) return std::move(kind).error();
   if (*kind != storage::DirectoryKind::kStore &&
       (options.read_only || !options.create_if_missing)) {
@@ -194,7 +202,7 @@ Status prepare_directory(StoreRuntime& runtime) {
   if (Status locked = take_lock(runtime); !locked) return locked;
   if (*kind == storage::DirectoryKind::kStore) return {};
   // Another process may have made it while we waited for nothing: look again under the lock.
-  kind = storage::inspect_directory(files, runtime.path);
+  kind = inspect(runtime);
   if (!kind) return std::move(kind).error();
   if (*kind != storage::DirectoryKind::kStore) return make_store(runtime);
   auto identity = storage::read_identity(files, runtime.path);
@@ -237,6 +245,20 @@ Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime) {
   storage::StoreMeta meta{.identity = runtime.identity};
   if (Status read = read_meta(**bytes, meta); !read) return std::move(read).error();
   return ReopenedBytes{std::move(*bytes), *recovered};
+}
+
+Status check_records(const StoreRuntime& runtime, const storage::FileListMark& file_list,
+                     Sequence wanted) {
+  const auto bytes = open_records(runtime, file_list, /*read_only=*/true);
+  if (!bytes) return bytes.error();
+  storage::StoreMeta meta;
+  meta.identity = runtime.identity;
+  if (Status ours = read_meta(**bytes, meta); !ours) return ours;
+  const auto last = last_sequence(**bytes);
+  if (!last) return last.error();
+  if (*last == wanted) return {};
+  return Error{ErrorCode::kCorruption, "the records end with commit " + std::to_string(*last) +
+                                           ", not " + std::to_string(wanted)};
 }
 
 std::int64_t micros_now() {

@@ -35,6 +35,10 @@ struct ReopenedBytes {
 /// Opens what is there now beside what `runtime` has open, which is not touched. kSnapshotExpired
 /// when the writer was too busy, kLostWrites when there is less than the high-water mark says.
 Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime);
+/// Opens the records at `runtime.path` read-only: they are those of the store `runtime.identity`,
+/// and their last commit is `wanted`. kCorruption otherwise.
+Status check_records(const StoreRuntime& runtime, const storage::FileListMark& file_list,
+                     Sequence wanted);
 
 /// Microseconds UTC.
 std::int64_t micros_now();

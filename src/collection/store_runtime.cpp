@@ -30,6 +30,13 @@ StoreRuntime::StoreRuntime() = default;
 StoreRuntime::~StoreRuntime() = default;
 
 void StoreRuntime::remove_file(const std::string& file) const {
+  {
+    const std::lock_guard hold(removing);
+    if (removal_holds != 0) {
+      removable.push_back(file);
+      return;
+    }
+  }
   if (Status removed = files->remove(storage::path_in(path, file)); !removed)
     log("cannot remove the old file '" + file + "': " + removed.error().message);
 }
@@ -51,6 +58,21 @@ void StoreRuntime::log(const std::string& message) const {
 Status StoreRuntime::set_mark(Sequence synced) {
   const std::lock_guard hold(marking);
   return mark ? mark->write(synced, bytes->file_list()) : Status{};
+}
+
+RemovalHold::RemovalHold(StoreRuntime& runtime) : runtime_(runtime) {
+  const std::lock_guard hold(runtime_.removing);
+  ++runtime_.removal_holds;
+}
+
+RemovalHold::~RemovalHold() {
+  std::vector<std::string> files;
+  {
+    const std::lock_guard hold(runtime_.removing);
+    if (--runtime_.removal_holds != 0) return;
+    files.swap(runtime_.removable);
+  }
+  for (const std::string& file : files) runtime_.remove_file(file);
 }
 
 Result<CallGuard> CallGuard::enter(StoreRuntime& runtime) {

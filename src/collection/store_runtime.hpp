@@ -89,11 +89,15 @@ struct StoreRuntime {
   std::unique_ptr<CommitQueue> commits;
   std::unique_ptr<Indexer> indexer;
 
+  mutable std::mutex removing;
+  std::size_t removal_holds = 0;               ///< Under `removing`.
+  mutable std::vector<std::string> removable;  ///< Under `removing`: to be removed after the holds.
+
   bool is_in_memory() const noexcept { return files == nullptr; }
   /// Where files of a kind stand: storage::kImagesDirectory and others.
   std::string directory(const char* name) const { return storage::path_in(path, name); }
-  /// Removes a file in the store's directory. What cannot be removed is told in the log and left to
-  /// the next open.
+  /// Removes a file in the store's directory, or once no RemovalHold is left. What cannot be
+  /// removed is told in the log and left to the next open.
   void remove_file(const std::string& file) const;
   /// What is read now; a refresh does not take it away.
   std::shared_ptr<const storage::ByteStore> pinned_bytes();
@@ -102,6 +106,19 @@ struct StoreRuntime {
   void log(const std::string& message) const;
   /// Names a synced sequence in the mark, if there is one.
   Status set_mark(Sequence synced);
+};
+
+/// While one lives, StoreRuntime::remove_file() removes nothing: for who copies files that a
+/// manifest named. Threads: any.
+class RemovalHold {
+ public:
+  explicit RemovalHold(StoreRuntime& runtime);
+  RemovalHold(const RemovalHold&) = delete;
+  RemovalHold& operator=(const RemovalHold&) = delete;
+  ~RemovalHold();
+
+ private:
+  StoreRuntime& runtime_;
 };
 
 /// Held for the length of one call: the store stays open.

@@ -100,6 +100,19 @@ Result<FileListMark> list_in_use(FileSystem& files, const std::string& directory
   return FileListMark{list_number(*name), static_cast<std::uint32_t>(facts->bytes), 0};
 }
 
+Result<FileListMark> measure_list_in_use(FileSystem& files, const std::string& directory) {
+  const auto name = name_of_list_in_use(files, directory);
+  if (!name) return name.error();
+  auto mark = list_in_use(files, directory);
+  if (!mark) return mark;
+  const auto file = files.open(path_in(directory, *name), OpenMode::kRead);
+  if (!file) return file.error();
+  const auto checksum = checksum_of(**file, mark->bytes);
+  if (!checksum) return checksum.error();
+  mark->checksum = *checksum;
+  return mark;
+}
+
 std::uint64_t list_number(std::string_view path) noexcept {
   std::string_view name = name_in(path);
   if (!name.starts_with(kPrefix)) return 0;

@@ -30,6 +30,10 @@ Status write_synced(FileSystem& files, const std::string& path, std::string_view
   return (*file)->close();
 }
 
+bool is_one_file(const FileInfo& a, const FileInfo& b) {
+  return a.inode != 0 && a.inode == b.inode && a.device == b.device;
+}
+
 }  // namespace
 
 Status install_file(FileSystem& files, const std::string& directory, const std::string& name,
@@ -44,6 +48,35 @@ Status install_file(FileSystem& files, const std::string& directory, const std::
     return done;
   }
   return files.sync_directory(directory);
+}
+
+Status ensure_directory(FileSystem& files, const std::string& path) {
+  const auto there = files.exists(path);
+  if (!there) return there.error();
+  return *there ? Status{} : files.make_directory(path);
+}
+
+Result<bool> is_within(FileSystem& files, const std::string& inner, const std::string& outer) {
+  const auto goal = files.info(outer);
+  if (!goal && goal.error().code == ErrorCode::kNotFound) return false;
+  if (!goal) return goal.error();
+  std::string at = inner;
+  auto here = files.info(at);
+  while (here ? !here->is_directory : here.error().code == ErrorCode::kNotFound) {
+    const std::size_t end = at.find_last_of('/', at.find_last_not_of('/'));
+    if (end == at.npos || end == 0) return false;
+    at.resize(end);
+    here = files.info(at);
+  }
+  while (here) {
+    if (is_one_file(*here, *goal)) return true;
+    // The system's own way up: "a/.." is not "" where `a` is a link.
+    at += "/..";
+    auto above = files.info(at);
+    if (above && (above->inode == 0 || is_one_file(*above, *here))) return false;
+    here = std::move(above);
+  }
+  return here.error();
 }
 
 }  // namespace anear::storage

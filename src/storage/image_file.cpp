@@ -190,6 +190,14 @@ Result<HeaderBytes> read_header(const File& file, const std::string& path, Trust
   return head;
 }
 
+Result<HeaderBytes> read_header_of(const File& file, const std::string& path, const StoreId& store,
+                                   Trust trust) {
+  auto head = read_header(file, path, trust);
+  if (head && head->store != store)
+    return image_error(path, "it belongs to another store", Subcode::kForeignFile, 0);
+  return head;
+}
+
 /// One entry of the table, inside of [header, end).
 bool read_section(const fb::Section& from, std::span<std::byte> file, std::uint64_t end,
                   ImageSectionIn& to) {
@@ -252,11 +260,8 @@ Result<Image> open_trusting(FileSystem& files, const std::string& path, const St
                             Trust trust) {
   auto file = files.open(path, OpenMode::kRead);
   if (!file) return std::move(file).error();
-  const auto head = read_header(**file, path, trust);
+  const auto head = read_header_of(**file, path, store, trust);
   if (!head) return head.error();
-  if (head->store != store) {
-    return image_error(path, "it belongs to another store", Subcode::kForeignFile, 0);
-  }
   auto mapping = files.map_private(path, head->file_bytes);
   if (!mapping) return std::move(mapping).error();
   Image image{{head->store, head->sequence, head->kind}, {}, head->file_bytes, mapping->owner};
@@ -291,6 +296,28 @@ Result<std::uint64_t> write_image(FileSystem& files, const std::string& director
   }
   if (Status synced = files.sync_directory(directory); !synced) return std::move(synced).error();
   return bytes;
+}
+
+Result<ImageIdentity> identify_image(FileSystem& files, const std::string& directory,
+                                     const std::string& name, const StoreId& store) {
+  const std::string path = path_in(directory, name);
+  const auto file = files.open(path, OpenMode::kRead);
+  if (!file) return file.error();
+  const auto head = read_header_of(**file, path, store, Trust::kNothing);
+  if (!head) return head.error();
+  std::string bytes(kHeaderBytes + (head->file_bytes - head->table_offset), '\0');
+  std::memcpy(bytes.data(), &*head, kHeaderBytes);
+  const auto table = std::as_writable_bytes(std::span(bytes).subspan(kHeaderBytes));
+  const auto got = (*file)->read_at(head->table_offset, table);
+  if (!got) return got.error();
+  if (*got != table.size())
+    return image_error(path, "cut short", Subcode::kTruncated, head->table_offset + *got);
+  Unsealed<fb::SectionTable> sealed;
+  if (!sealed.open(std::string_view(bytes).substr(kHeaderBytes))) {
+    return image_error(path, "its section table is damaged", Subcode::kChecksum,
+                       head->table_offset);
+  }
+  return ImageIdentity{head->file_bytes, checksum128(bytes)};
 }
 
 Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,

@@ -327,6 +327,10 @@ class MemoryStore final : public ByteStore {
   }
   SnapshotPointer snapshot() const override { return std::make_shared<MemorySnapshot>(state_); }
   Status reclaim(const KeyRange&) override { return closed_ ? closed() : Status{}; }
+  Status flush() override { return closed_ ? closed() : Status{}; }
+  Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override {
+    return invalid_argument("a store in memory has no files to copy");
+  }
   Status verify() const override { return closed_ ? closed() : Status{}; }
   std::vector<std::string> warnings() const override { return {}; }
   FileListMark file_list() const override { return {}; }

@@ -296,7 +296,9 @@ Result<FileInfo> OsFileSystem::info(const std::string& path) {
   if (::stat(path.c_str(), &facts) != 0) return failed("stat", path, errno);
   return FileInfo{.bytes = static_cast<std::uint64_t>(facts.st_size),
                   .modified = facts.st_mtim.tv_sec * 1'000'000 + facts.st_mtim.tv_nsec / 1'000,
-                  .is_directory = S_ISDIR(facts.st_mode)};
+                  .is_directory = S_ISDIR(facts.st_mode),
+                  .device = static_cast<std::uint64_t>(facts.st_dev),
+                  .inode = static_cast<std::uint64_t>(facts.st_ino)};
 }
 
 Result<bool> OsFileSystem::exists(const std::string& path) {

@@ -13,6 +13,7 @@
 
 #include "anear/storage/byte_store.hpp"
 #include "anear/storage/store_directory.hpp"
+#include "rocksdb_checkpoint.hpp"
 #include "rocksdb_fork.hpp"
 #include "rocksdb_options.hpp"
 
@@ -171,6 +172,27 @@ class ClosedIterator final : public ByteIterator {
   Status status() const override { return closed_error(); }
 };
 
+class RocksCheckpoint final : public ByteCheckpoint {
+ public:
+  explicit RocksCheckpoint(std::shared_ptr<Database> database) : database_(std::move(database)) {}
+  RocksCheckpoint(const RocksCheckpoint&) = delete;
+  RocksCheckpoint& operator=(const RocksCheckpoint&) = delete;
+  ~RocksCheckpoint() override {
+    if (held_) (void)database_->db->EnableFileDeletions(/*force=*/false);
+  }
+  rocksdb::Status take() {
+    const rocksdb::Status held = database_->db->DisableFileDeletions();
+    held_ = held.ok();
+    return held_ ? live_files(*database_->db, files_) : held;
+  }
+  const std::vector<BackupSource>& files() const override { return files_; }
+
+ private:
+  std::shared_ptr<Database> database_;
+  bool held_ = false;
+  std::vector<BackupSource> files_;
+};
+
 class RocksStore final : public ByteStore {
  public:
   explicit RocksStore(std::shared_ptr<Database> database)
@@ -197,6 +219,8 @@ class RocksStore final : public ByteStore {
   Status check_writable() const override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status reclaim(const KeyRange& range) override;
+  Status flush() override;
+  Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override;
   Status verify() const override;
   std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
   FileListMark file_list() const override { return database_->parts.access->file_list.mark(); }
@@ -206,7 +230,7 @@ class RocksStore final : public ByteStore {
 
  private:
   Status check_health() const;
-  Status flush() const;
+  Status flush_tables() const;
   Status failed_write(const rocksdb::Status& status);
   rocksdb::Status add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const;
   rocksdb::DB& db() const { return *database_->db; }
@@ -325,7 +349,7 @@ std::unique_ptr<ByteIterator> RocksStore::iterate(KeyRange range,
 
 Status RocksStore::reclaim(const KeyRange& range) {
   if (Status writable = check_writable(); !writable) return writable;
-  if (Status flushed = flush(); !flushed) return flushed;
+  if (Status flushed = flush_tables(); !flushed) return flushed;
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   const rocksdb::Slice begin = range.begin;
@@ -335,11 +359,18 @@ Status RocksStore::reclaim(const KeyRange& range) {
   return done.ok() ? Status{} : Status{to_error(done)};
 }
 
+Result<std::unique_ptr<ByteCheckpoint>> RocksStore::checkpoint() {
+  if (Status writable = check_writable(); !writable) return std::move(writable).error();
+  auto checkpoint = std::make_unique<RocksCheckpoint>(database_);
+  if (const rocksdb::Status taken = checkpoint->take(); !taken.ok()) return to_error(taken);
+  return std::unique_ptr<ByteCheckpoint>(std::move(checkpoint));
+}
+
 Status RocksStore::verify() const {
   if (closed_) return closed_error();
   // What is only in the log so far gets into files that have checksums of their own.
   if (!options_.read_only && database_->parts.health->ok()) {
-    if (Status flushed = flush(); !flushed) return flushed;
+    if (Status flushed = flush_tables(); !flushed) return flushed;
   }
   const rocksdb::Status files = db().VerifyFileChecksums(rocksdb::ReadOptions());
   if (!files.ok()) return database_->read_error(files);
@@ -347,7 +378,12 @@ Status RocksStore::verify() const {
   return blocks.ok() ? Status{} : Status{database_->read_error(blocks)};
 }
 
-Status RocksStore::flush() const {
+Status RocksStore::flush() {
+  if (Status writable = check_writable(); !writable) return writable;
+  return flush_tables();
+}
+
+Status RocksStore::flush_tables() const {
   rocksdb::FlushOptions options;
   options.allow_write_stall = true;
   const rocksdb::Status flushed = db().Flush(options, database_->families);
@@ -375,7 +411,7 @@ Status RocksStore::close() {
   if (outcome && written_) {
     const rocksdb::Status synced = db().SyncWAL();
     if (!synced.ok()) outcome = failed_write(synced);
-    if (outcome) outcome = flush();  // So that the next open has no log to replay.
+    if (outcome) outcome = flush_tables();  // So that the next open has no log to replay.
   }
   rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
   database_->parts.access->sealed = true;

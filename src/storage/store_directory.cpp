@@ -13,16 +13,7 @@
 namespace anear::storage {
 namespace {
 
-constexpr std::string_view kFirstLine = "anear store\n";
 constexpr std::size_t kIdentityBytesMax = 4'096;
-constexpr std::size_t kHashDigits = 16;
-
-std::string hex(std::uint64_t number) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(kHashDigits, '0');
-  for (std::size_t i = 0; i < kHashDigits; ++i) text[i] = kDigits[(number >> (60 - 4 * i)) & 15];
-  return text;
-}
 
 std::uint64_t half_of(const StoreId& id, std::size_t half) {
   std::uint64_t number = 0;
@@ -54,8 +45,25 @@ bool take_id(std::string_view& text, StoreId& id) {
   return true;
 }
 
+/// A text file that says what a directory is.
+struct Identity {
+  const char* file;
+  std::string_view first_line;
+  std::uint32_t format_max;
+  const char* of;
+};
+constexpr Identity kOfStore{kIdentityFile, "anear store\n", kFormatVersion, "store"};
+constexpr Identity kOfBackups{kBackupsIdentityFile, "anear backups\n", kBackupFormatVersion,
+                              "directory of backups"};
+
 Error foreign(const std::string& path, const std::string& why) {
   return Error{ErrorCode::kUnsupportedFormat, "'" + path + "' is not an anear store: " + why,
+               Subcode::kForeignFile};
+}
+
+Error foreign(const Identity& what, const std::string& path, const std::string& why) {
+  return Error{ErrorCode::kUnsupportedFormat,
+               "'" + path + "' is not that of an anear " + what.of + ": " + why,
                Subcode::kForeignFile};
 }
 
@@ -64,47 +72,29 @@ Error damaged(const std::string& path, const std::string& why) {
       .at_position(0);
 }
 
-/// What a creation leaves that was cut short before the identity was installed.
+/// What a creation, or the beginning of a restore, leaves that was cut short.
 bool is_left_by_creation(std::string_view name) {
-  return name == kLockFile || name == kMarkFile || name == std::string(kIdentityFile) + ".tmp";
+  return name == kLockFile || name == kMarkFile || name == std::string(kIdentityFile) + ".tmp" ||
+         name == std::string(kRestoringFile) + ".tmp";
 }
 
-}  // namespace
-
-std::string path_in(const std::string& directory, std::string_view name) {
-  return directory + "/" + std::string(name);
-}
-
-Result<DirectoryKind> inspect_directory(FileSystem& files, const std::string& directory) {
-  const auto facts = files.info(directory);
-  if (!facts && facts.error().code == ErrorCode::kNotFound) return DirectoryKind::kMissing;
-  if (!facts) return facts.error();
-  if (!facts->is_directory) return foreign(directory, "it is a file");
-  const auto names = files.list(directory);
-  if (!names) return names.error();
-  if (std::binary_search(names->begin(), names->end(), kIdentityFile)) return DirectoryKind::kStore;
-  for (const std::string& name : *names) {
-    if (!is_left_by_creation(name)) {
-      return foreign(directory, "it holds '" + name + "' but no file '" + kIdentityFile + "'");
-    }
-  }
-  return DirectoryKind::kEmpty;
-}
-
-Result<StoreIdentity> read_identity(FileSystem& files, const std::string& directory) {
-  const std::string path = path_in(directory, kIdentityFile);
+Result<StoreIdentity> read_text(FileSystem& files, const std::string& directory,
+                                const Identity& what) {
+  const std::string path = path_in(directory, what.file);
   const auto text = read_file(files, path, kIdentityBytesMax);
-  if (!text && text.error().code == ErrorCode::kLimitExceeded) return foreign(path, "too long");
+  if (!text && text.error().code == ErrorCode::kLimitExceeded)
+    return foreign(what, path, "too long");
   if (!text) return text.error();
-  if (!text->starts_with(kFirstLine)) return foreign(path, "its first line is another");
-  std::string_view rest = std::string_view(*text).substr(kFirstLine.size());
+  if (!text->starts_with(what.first_line)) return foreign(what, path, "its first line is another");
+  std::string_view rest = std::string_view(*text).substr(what.first_line.size());
   StoreIdentity identity;
   // The version before the checksum: a later version may say the rest in another way.
   if (!take_number(rest, "format ", 10, identity.format)) return damaged(path, "no format version");
-  if (identity.format > kFormatVersion) {
+  if (identity.format > what.format_max) {
     return Error{ErrorCode::kUnsupportedFormat,
-                 "the store '" + directory + "' has format " + std::to_string(identity.format) +
-                     "; this anear reads formats up to " + std::to_string(kFormatVersion) +
+                 "the " + std::string(what.of) + " '" + directory + "' has format " +
+                     std::to_string(identity.format) + "; this anear reads formats up to " +
+                     std::to_string(what.format_max) +
                      ". Open it with a newer anear; nothing was changed",
                  Subcode::kNewerFormat};
   }
@@ -121,14 +111,59 @@ Result<StoreIdentity> read_identity(FileSystem& files, const std::string& direct
   return identity;
 }
 
-Status write_identity(FileSystem& files, const std::string& directory,
-                      const StoreIdentity& identity) {
-  std::string text(kFirstLine);
+Status write_text(FileSystem& files, const std::string& directory, const Identity& what,
+                  const StoreIdentity& identity) {
+  std::string text(what.first_line);
   text += "format " + std::to_string(identity.format) + "\n";
   text += "id " + hex(half_of(identity.id, 0)) + hex(half_of(identity.id, 1)) + "\n";
   text += "created " + std::to_string(identity.created) + "\n";
   text += "checksum " + hex(checksum64(text)) + "\n";
-  return install_file(files, directory, kIdentityFile, text);
+  return install_file(files, directory, what.file, text);
+}
+
+}  // namespace
+
+std::string path_in(const std::string& directory, std::string_view name) {
+  return directory + "/" + std::string(name);
+}
+
+Result<DirectoryKind> inspect_directory(FileSystem& files, const std::string& directory) {
+  const auto facts = files.info(directory);
+  if (!facts && facts.error().code == ErrorCode::kNotFound) return DirectoryKind::kMissing;
+  if (!facts) return facts.error();
+  if (!facts->is_directory) return foreign(directory, "it is a file");
+  const auto names = files.list(directory);
+  if (!names) return names.error();
+  const auto holds = [&](const char* name) {
+    return std::binary_search(names->begin(), names->end(), name);
+  };
+  if (holds(kIdentityFile)) return DirectoryKind::kStore;
+  if (holds(kRestoringFile)) return DirectoryKind::kUnfinishedRestore;
+  for (const std::string& name : *names) {
+    if (!is_left_by_creation(name)) {
+      return foreign(directory, "it holds '" + name + "' but no file '" + kIdentityFile + "'");
+    }
+  }
+  return DirectoryKind::kEmpty;
+}
+
+Result<StoreIdentity> read_identity(FileSystem& files, const std::string& directory) {
+  return read_text(files, directory, kOfStore);
+}
+
+Status write_identity(FileSystem& files, const std::string& directory,
+                      const StoreIdentity& identity) {
+  return write_text(files, directory, kOfStore, identity);
+}
+
+Result<StoreIdentity> read_backups_identity(FileSystem& files, const std::string& directory) {
+  return read_text(files, directory, kOfBackups);
+}
+
+Status write_backups_identity(FileSystem& files, const std::string& directory,
+                              StoreIdentity identity) {
+  identity.format = kBackupFormatVersion;
+  return write_text(files, directory, kOfBackups, identity);
 }
 
 Result<StoreIdentity> make_identity() {

@@ -63,13 +63,17 @@ Status ProcessGuard::check() const {
                    "process writes at a time), or fork before opening it"};
 }
 
-Result<StoreLock> StoreLock::acquire(FileSystem& files, const std::string& directory) {
+Result<StoreLock> StoreLock::acquire(FileSystem& files, const std::string& directory, Of what) {
   const std::string path = path_in(directory, kLockFile);
   auto file = files.open_locked(path);
   if (!file && file.error().code == ErrorCode::kLocked) {
+    const std::string holder = describe_holder(files, path);
+    if (what == Of::kBackups) {
+      return Error{ErrorCode::kLocked, "backups are being taken or removed in '" + directory +
+                                           "' by " + holder + ". One at a time: try again later"};
+    }
     return Error{ErrorCode::kLocked,
-                 "the store '" + directory + "' is open for writing by " +
-                     describe_holder(files, path) +
+                 "the store '" + directory + "' is open for writing by " + holder +
                      ". One process writes at a time: close it there, or open the store read-only"};
   }
   if (!file) return std::move(file).error();

@@ -20,6 +20,7 @@ typedef struct c_tests {
 extern const c_test library_tests[];
 extern const c_test index_tests[];
 extern const c_test store_tests[];
+extern const c_test backup_tests[];
 extern const c_test record_tests[];
 extern const c_test batch_tests[];
 extern const c_test search_tests[];

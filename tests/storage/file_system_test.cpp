@@ -84,3 +84,26 @@ TEST_CASE("An image is under its name whole or not at all, whichever step fails"
     CHECK(open_image(files, directory.path(), "b.image", StoreId{1}));
   }
 }
+
+TEST_CASE("is_within follows links and takes what is missing for what it would become") {
+  const TempDirectory directory;
+  FileSystem& files = *os_file_system();
+  std::filesystem::create_directories(directory / "a/b/c");
+  std::filesystem::create_directory(directory / "ab");
+  std::filesystem::create_directory_symlink(directory / "a/b", directory / "link");
+  const auto within = [&](const std::string& inner, const std::string& outer) {
+    const auto answer = is_within(files, directory / inner, directory / outer);
+    REQUIRE(answer);
+    return *answer;
+  };
+  for (const char* inner : {"a", "a/", "a/b", "a/b/c", "a/missing", "a/b/missing/../more", "link",
+                            "link/c", "link/missing", "ab/../a"}) {
+    INFO(inner);
+    CHECK(within(inner, "a"));
+  }
+  for (const char* inner : {"", "ab", "missing", "a/..", "link/../../ab"}) {
+    INFO(inner);
+    CHECK_FALSE(within(inner, "a"));
+  }
+  CHECK_FALSE(within("a", "missing"));
+}

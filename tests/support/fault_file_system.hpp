@@ -69,9 +69,10 @@ struct Event {
 class FaultFileSystem : public storage::FileSystem {
  public:
   void fail(Fault fault) { script_->add(std::move(fault)); }
-  /// The `n`-th operation (from 0) that can change the disk fails, and `times` − 1 after it.
-  void fail_change(std::size_t n, ErrorCode code, std::size_t times) {
-    script_->fail_change({.code = code, .after = n, .times = times});
+  /// The `n`-th operation (from 0) that can change the disk fails, and `times` − 1 after it. Those
+  /// count whose path has `name` in it.
+  void fail_change(std::size_t n, ErrorCode code, std::size_t times, std::string name = {}) {
+    script_->fail_change({.name = std::move(name), .code = code, .after = n, .times = times});
   }
   /// Nothing fails from now on.
   void heal() { script_->heal(); }
@@ -172,7 +173,8 @@ class FaultFileSystem : public storage::FileSystem {
         if (fault.operation != operation || path.find(fault.name) == path.npos) continue;
         if (is_due(fault)) hit = &fault;
       }
-      if (changes_disk(operation) && is_due(any_change_)) hit = &any_change_;
+      const bool counts = path.find(any_change_.name) != path.npos;
+      if (counts && changes_disk(operation) && is_due(any_change_)) hit = &any_change_;
       events_.push_back({operation, path, hit != nullptr});
       if (hit == nullptr) return nullptr;
       ++failures_;

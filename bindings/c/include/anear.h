@@ -138,6 +138,54 @@ ANEAR_API int32_t anear_store_verify(const anear_store* store, anear_verificatio
 ANEAR_API int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,
                                        anear_error* error);
 
+/* Takes a backup of the whole store into `directory`, beside searches and writes: the state as of
+ * one commit, durable on return. `options` and `report` may be NULL.
+ *
+ * A directory keeps the backups of one store; it is made if it is missing (its parent must exist).
+ * What an earlier backup there has is not copied again. If the call fails, earlier backups are as
+ * they were.
+ * Fails with ANEAR_INVALID_ARGUMENT if the directory is the store's own, lies in it or around it,
+ * or the store is in memory, ANEAR_READ_ONLY if the store was opened so, ANEAR_LOCKED if another
+ * backup into the directory is under way, ANEAR_CORRUPTION if a file of the store is damaged,
+ * ANEAR_UNSUPPORTED_FORMAT if the directory holds something else or backups of another store,
+ * ANEAR_CLOSED if the store is closed meanwhile. */
+ANEAR_API int32_t anear_store_backup(const anear_store* store, const char* directory,
+                                     const anear_backup_options* options,
+                                     anear_backup_report* report, anear_error* error);
+
+/* Writes what backups `directory` has into `backups`, the oldest first.
+ *
+ * `*count` goes in as the room and comes out as the number of backups. ANEAR_LIMIT_EXCEEDED if the
+ * room is too little: then nothing was written. `backups` may be NULL when `*count` is 0.
+ * Fails with ANEAR_NOT_FOUND if there is no such directory, ANEAR_UNSUPPORTED_FORMAT if it holds
+ * something else. */
+ANEAR_API int32_t anear_store_backups(const char* directory, anear_backup* backups, size_t* count,
+                                      anear_error* error);
+
+/* Makes a store in `target`, which must not exist or be empty, of a backup. `options` (NULL: the
+ * newest backup) and `restored` may be NULL.
+ *
+ * Every file is compared with its length and checksum before the store becomes visible as the last
+ * step: after a failure there is none, and the call may be tried again. The store has the id of the
+ * one that was backed up. Do not remove backups of `directory` meanwhile.
+ * Fails with ANEAR_NOT_FOUND if there is no such backup, ANEAR_ALREADY_EXISTS if there is a store
+ * in `target`, ANEAR_CORRUPTION if the backup is damaged (the message names the file). */
+ANEAR_API int32_t anear_store_restore(const char* directory, const char* target,
+                                      const anear_restore_options* options,
+                                      anear_restored* restored, anear_error* error);
+
+/* Reads every byte of a backup against its checksum, as anear_store_restore() does, and writes
+ * nothing. `options` and `verified` may be NULL. */
+ANEAR_API int32_t anear_store_verify_backup(const char* directory,
+                                            const anear_restore_options* options,
+                                            anear_restored* verified, anear_error* error);
+
+/* Removes all backups of `directory` but the newest `keep` (at least 1; damaged ones do not count),
+ * and the files that only they had. `removed` may be NULL, or takes how many backups went.
+ * Fails with ANEAR_LOCKED if a backup is under way. */
+ANEAR_API int32_t anear_store_prune_backups(const char* directory, size_t keep, size_t* removed,
+                                            anear_error* error);
+
 /* --- Collections */
 
 /* Makes a collection. `*collection` is to be freed by anear_collection_free().

@@ -402,6 +402,31 @@ typedef struct anear_build {
 } anear_build;
 #define ANEAR_BUILD_INIT {sizeof(anear_build), 0, NULL, NULL}
 
+/* How a backup is taken. */
+typedef struct anear_backup_options {
+  uint32_t struct_size;
+  uint32_t flags; /* ANEAR_BACKUP_NO_HARD_LINKS */
+  /* NULL, or called with bytes; 0 goes on, anything else stops: ANEAR_CANCELLED. */
+  int32_t (*progress)(void* progress_context, size_t done, size_t total);
+  void* progress_context;
+} anear_backup_options;
+#define ANEAR_BACKUP_OPTIONS_INIT {sizeof(anear_backup_options), 0, NULL, NULL}
+/* Copy everything: otherwise files that never change are linked to the store's own, where both are
+ * on one file system, and a disk that rots a block of one rots it in both. */
+#define ANEAR_BACKUP_NO_HARD_LINKS 1U
+
+/* Which backup of a directory; neither number nor sequence: the newest. */
+typedef struct anear_restore_options {
+  uint32_t struct_size;
+  uint32_t flags;    /* 0 */
+  uint64_t sequence; /* Not 0: the newest backup at exactly this sequence. */
+  uint64_t number;   /* Not 0: this one. */
+  /* As in anear_backup_options. */
+  int32_t (*progress)(void* progress_context, size_t done, size_t total);
+  void* progress_context;
+} anear_restore_options;
+#define ANEAR_RESTORE_OPTIONS_INIT {sizeof(anear_restore_options), 0, 0, 0, NULL, NULL}
+
 /* --- Structs the library fills in; zero or ANEAR_*_INIT them before, but for struct_size. */
 
 typedef struct anear_stats {
@@ -465,6 +490,41 @@ typedef struct anear_verification {
   uint64_t images;
 } anear_verification;
 #define ANEAR_VERIFICATION_INIT {sizeof(anear_verification), 0, 0, 0, 0, 0}
+
+typedef struct anear_backup_report {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t number;          /* Of the backup in its directory, from 1. */
+  uint64_t sequence;        /* The last commit that is in it. */
+  uint64_t files;           /* That the store consists of. */
+  uint64_t bytes;           /* Of these. */
+  uint64_t bytes_copied;    /* Of these, written to the directory. */
+  uint64_t bytes_linked;    /* Of these, linked to the store's files. */
+  uint64_t bytes_shared;    /* Of these, there already from earlier backups. */
+  uint64_t images_left_out; /* Damaged index images: built again after a restore. */
+} anear_backup_report;
+#define ANEAR_BACKUP_REPORT_INIT {sizeof(anear_backup_report), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+typedef struct anear_restored {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t number;   /* Of the backup. */
+  uint64_t sequence; /* The last commit that is in it. */
+  uint64_t files;
+  uint64_t bytes;
+} anear_restored;
+#define ANEAR_RESTORED_INIT {sizeof(anear_restored), 0, 0, 0, 0, 0}
+
+/* Plain: one backup of a directory. */
+typedef struct anear_backup {
+  uint64_t number;
+  uint64_t sequence;
+  int64_t created;
+  uint64_t files;
+  uint64_t bytes;   /* Of the store. Backups share files: they take less in all. */
+  int32_t damaged;  /* Not 0: its manifest cannot be read, and only `number` is known. */
+  int32_t reserved; /* 0 */
+} anear_backup;
 
 typedef struct anear_index_facts {
   uint32_t struct_size;

@@ -20,6 +20,7 @@
 #include "guard.hpp"
 #include "handles.hpp"
 #include "inputs.hpp"
+#include "progress.hpp"
 #include "sized.hpp"
 
 using anear::BuildOptions;
@@ -65,19 +66,6 @@ Result<IndexVariant> load(const std::string& path) {
   return wrap(FlatIndex::load(path));
 }
 
-/// A progress callback of C, called by one thread at a time.
-struct Progress {
-  decltype(anear_build::progress) call = nullptr;
-  void* context = nullptr;
-  std::mutex mutex;
-
-  static bool goes_on(void* self, std::size_t done, std::size_t total) {
-    auto& progress = *static_cast<Progress*>(self);
-    const std::lock_guard<std::mutex> lock(progress.mutex);
-    return progress.call(progress.context, done, total) == 0;
-  }
-};
-
 /// `progress` must outlive what is returned.
 Result<BuildOptions> build_of(const anear_build* build, Progress& progress) {
   const auto given = read_sized(build, "anear_build");
@@ -86,10 +74,7 @@ Result<BuildOptions> build_of(const anear_build* build, Progress& progress) {
   if (!threads) return threads.error();
   BuildOptions options;
   options.threads = *threads;
-  if (given->progress == nullptr) return options;
-  progress.call = given->progress;
-  progress.context = given->progress_context;
-  options.progress = {&Progress::goes_on, &progress};
+  options.progress = progress.callback(given->progress, given->progress_context);
   return options;
 }
 

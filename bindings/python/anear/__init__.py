@@ -77,7 +77,7 @@ from ._schema import (
     TimestampList,
     Vector,
 )
-from ._store import Store, open, recover, repair
+from ._store import Store, backups, open, prune_backups, recover, repair, restore, verify_backup
 
 __version__: str = _core.version
 
@@ -152,8 +152,12 @@ __all__ = [
     "TimestampList",
     "UnsupportedFormatError",
     "Vector",
+    "backups",
     "isa",
     "open",
+    "prune_backups",
     "recover",
     "repair",
+    "restore",
+    "verify_backup",
 ]

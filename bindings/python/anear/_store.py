@@ -6,8 +6,9 @@ import atexit
 import math
 import os
 import weakref
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, Union
 
 from . import _core
 from ._checks import number, text, whole
@@ -15,6 +16,9 @@ from ._checks import path as path_of
 from ._collection import Collection
 from ._errors import Error, ForkedError, InvalidArgumentError
 from ._schema import FieldType, Vector, describe_fields, describe_vectors
+
+
+Progress = Union[Callable[[int, int], Union[bool, None]], None]
 
 
 class Store:
@@ -130,6 +134,28 @@ class Store:
         rows and images were looked at. Slow: it reads all bytes."""
         return self._core.verify()
 
+    def backup(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        hard_links: bool = True,
+        progress: Progress = None,
+    ) -> dict[str, int]:
+        """Takes a backup of the whole store into `directory`, beside searches and writes.
+
+            store.backup("/backups/context")
+
+        It holds the state as of one commit (`sequence`), and is on the disk when the call returns. A directory keeps the
+        backups of one store: what an earlier one has is not copied again. It is made when it is missing (its parent must
+        exist). `hard_links`: link files that never change to the store's own where both are on one file system; such a backup
+        is no help against a disk that loses blocks, False copies everything. `progress(done, total)`, in bytes: False stops
+        (CancelledError).
+
+        Returns number (of the backup), sequence, files, bytes (of the store), bytes_copied, bytes_linked, bytes_shared
+        (there already) and images_left_out (damaged indexes, built again after a restore).
+        """
+        return self._core.backup(path_of(directory), bool(hard_links), progress)
+
     def close(self) -> None:
         """Waits for calls in progress, syncs, lets other processes in. Closing twice is fine; other calls then raise
         ClosedError."""
@@ -210,6 +236,64 @@ def _milliseconds(follow: float) -> int:
     return math.ceil(seconds * 1000)
 
 
+def backups(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The backups of a directory, the oldest first: number, sequence, created, files, bytes, and damage: None, or why the
+    backup cannot be read (then the rest but `number` is 0)."""
+    listed = _core.backups(path_of(directory))
+    for backup in listed:
+        backup["created"] = _EPOCH + timedelta(microseconds=backup["created"])
+        backup["damage"] = backup["damage"] or None
+    return listed
+
+
+def restore(
+    directory: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    sequence: int | None = None,
+    *,
+    number: int | None = None,
+    progress: Progress = None,
+) -> dict[str, int]:
+    """Makes a store in `target`, which must not exist or be empty, of a backup in `directory`.
+
+        anear.restore("/backups/context", "context.anear")
+
+    The newest one, or that at exactly `sequence`, or that of `number`. Every byte is compared with its checksum before the
+    store becomes visible as the last step: after a failure (CorruptionError names the file) there is none. It is the same
+    store as the one that was backed up, at an earlier sequence, with the same id. Do not remove backups meanwhile. Returns
+    number, sequence, files and bytes.
+    """
+    return _core.restore(path_of(directory), path_of(target), *_chosen(sequence, number), progress)
+
+
+def verify_backup(
+    directory: str | os.PathLike[str],
+    sequence: int | None = None,
+    *,
+    number: int | None = None,
+    progress: Progress = None,
+) -> dict[str, int]:
+    """Reads every byte of a backup against its checksum, as restore() does, and writes nothing."""
+    return _core.verify_backup(path_of(directory), *_chosen(sequence, number), progress)
+
+
+def prune_backups(directory: str | os.PathLike[str], *, keep: int) -> dict[str, int]:
+    """Removes all backups but the newest `keep` (at least 1; damaged ones do not count), and the files that only they had.
+    Returns backups_removed and bytes_freed."""
+    return _core.prune_backups(path_of(directory), whole(keep, "keep"))
+
+
+def _chosen(sequence: int | None, number: int | None) -> tuple[int, int]:
+    """0 is "any" to the compiled part."""
+    chosen = []
+    for name, value in (("sequence", sequence), ("number", number)):
+        chosen.append(0 if value is None else whole(value, name))
+        if value is not None and chosen[-1] == 0:
+            raise InvalidArgumentError(f"{name}: expected an integer of at least 1, or None, got 0")
+    return chosen[0], chosen[1]
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
 
 

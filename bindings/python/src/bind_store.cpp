@@ -9,6 +9,7 @@
 #include "bindings.hpp"
 #include "errors.hpp"
 #include "option_words.hpp"
+#include "progress_call.hpp"
 
 namespace anear::python {
 namespace {
@@ -130,6 +131,69 @@ py::dict verify(const OwnedStore& owned) {
                   "rows"_a = report.rows, "images"_a = report.images);
 }
 
+/// Runs `call` (→ Result) without the GIL under a progress callback; an exception of that wins.
+template <typename Call>
+auto with_progress(const py::object& callable, Call&& call) {
+  ProgressCall progress(callable);
+  auto outcome = without_gil([&] { return call(progress.callback()); });
+  progress.rethrow();
+  return unwrap(std::move(outcome));
+}
+
+py::dict backup(const OwnedStore& owned, const std::string& directory, bool hard_links,
+                const py::object& progress) {
+  using py::literals::operator""_a;
+  const BackupReport report = with_progress(progress, [&](const ProgressCallback& callback) {
+    return owned.store->backup(directory, {.hard_links = hard_links, .progress = callback});
+  });
+  return py::dict("number"_a = report.number, "sequence"_a = report.sequence,
+                  "files"_a = report.files, "bytes"_a = report.bytes,
+                  "bytes_copied"_a = report.bytes_copied, "bytes_linked"_a = report.bytes_linked,
+                  "bytes_shared"_a = report.bytes_shared,
+                  "images_left_out"_a = report.images_left_out);
+}
+
+py::list backups(const std::string& directory) {
+  using py::literals::operator""_a;
+  py::list all;
+  for (const BackupInfo& info : unwrap(without_gil([&] { return Store::backups(directory); }))) {
+    all.append(py::dict("number"_a = info.number, "sequence"_a = info.sequence,
+                        "created"_a = info.created, "files"_a = info.files, "bytes"_a = info.bytes,
+                        "damage"_a = info.damage));
+  }
+  return all;
+}
+
+py::dict to_python(const RestoreReport& report) {
+  using py::literals::operator""_a;
+  return py::dict("number"_a = report.number, "sequence"_a = report.sequence,
+                  "files"_a = report.files, "bytes"_a = report.bytes);
+}
+
+py::dict restore(const std::string& directory, const std::string& target, Sequence sequence,
+                 std::uint64_t number, const py::object& progress) {
+  return to_python(with_progress(progress, [&](const ProgressCallback& callback) {
+    return Store::restore(directory, target,
+                          {.sequence = sequence, .number = number, .progress = callback});
+  }));
+}
+
+py::dict verify_backup(const std::string& directory, Sequence sequence, std::uint64_t number,
+                       const py::object& progress) {
+  return to_python(with_progress(progress, [&](const ProgressCallback& callback) {
+    return Store::verify_backup(directory,
+                                {.sequence = sequence, .number = number, .progress = callback});
+  }));
+}
+
+py::dict prune_backups(const std::string& directory, std::size_t keep) {
+  using py::literals::operator""_a;
+  const PruneReport report =
+      unwrap(without_gil([&] { return Store::prune_backups(directory, keep); }));
+  return py::dict("backups_removed"_a = report.backups_removed,
+                  "bytes_freed"_a = report.bytes_freed);
+}
+
 }  // namespace
 
 void bind_store(py::module_& module) {
@@ -155,12 +219,17 @@ void bind_store(py::module_& module) {
       .def("flush",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })
       .def("verify", &verify)
+      .def("backup", &backup)
       .def("recovery", [](const OwnedStore& owned) { return to_python(owned.store->recovery()); })
       .def("path", [](const OwnedStore& owned) { return owned.store->path(); })
       .def("close",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->close(); })); });
   module.def("recover", &recover);
   module.def("repair", &repair);
+  module.def("backups", &backups);
+  module.def("restore", &restore);
+  module.def("verify_backup", &verify_backup);
+  module.def("prune_backups", &prune_backups);
 }
 
 }  // namespace anear::python

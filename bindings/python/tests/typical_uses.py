@@ -41,6 +41,11 @@ def use(path: str, matrix: npt.NDArray[np.float32]) -> list[str]:
             store.verify()
         except anear.CorruptionError as error:
             print(error.code, error.subcode, error.record, error.position)
+        taken: dict[str, int] = store.backup("backups", progress=lambda done, total: done < total)
+        for backup in anear.backups("backups"):
+            print(backup["sequence"], backup["created"].isoformat())
+        anear.restore("backups", "again", taken["sequence"])
+        anear.prune_backups("backups", keep=3)
         copy = store.create_collection("copy", **docs.schema)
         print(sequence, nearest.shape, one, several, len(docs), "a" in copy, store.recovery["clean"], docs.stats())
         docs.delete(filter="section is missing")

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "anear/collection/backup.hpp"
 #include "anear/collection/collection.hpp"
 #include "anear/collection/options.hpp"
 #include "anear/core/error.hpp"
@@ -113,6 +114,37 @@ class Store {
   /// Reads every record, row and image back, checks them against their checksums and each other.
   /// Slow: reads all bytes.
   Result<VerifyReport> verify() const;
+
+  /// Takes a backup of the whole store into `directory`, beside searches and writes: the state as
+  /// of one commit. The directory keeps the backups of one store; it is made when it is missing
+  /// (its parent must exist). Copies what no earlier backup there has. Writes wait only while the
+  /// files are listed. Durable on return; when it fails, earlier backups are as they were.
+  /// kInvalidArgument: the directory is the store's own, lies in it or around it, or the store is
+  /// in memory. kReadOnly: the store was opened read-only, or writes stopped. kLocked: another
+  /// backup into the directory is under way. kCorruption: a file of the store is damaged.
+  /// kUnsupportedFormat: the directory holds something else, or backups of another store.
+  /// kCancelled, kClosed: stopped by the progress callback, or by close().
+  Result<BackupReport> backup(const std::string& directory,
+                              const BackupOptions& options = {}) const;
+  /// The backups of a directory, the oldest first. Reads their manifests alone. kNotFound: there is
+  /// no such directory. kUnsupportedFormat: it holds something else.
+  static Result<std::vector<BackupInfo>> backups(const std::string& directory);
+  /// Makes a store in `target`, which must not exist or be empty (its parent must exist), of a
+  /// backup. Every file is compared with its length and checksum, and the records are opened and
+  /// asked for their sequence, before the store is made visible as the last step: when it fails, or
+  /// is cut short, there is no store, and the same call may be tried again. The new store has the
+  /// id of the old one: it is the same store, at an earlier sequence. kNotFound: there is no such
+  /// backup. kAlreadyExists: there is a store in `target`. kCorruption: the backup is damaged; the
+  /// message names the file. Do not remove backups of the directory meanwhile.
+  static Result<RestoreReport> restore(const std::string& directory, const std::string& target,
+                                       const RestoreOptions& options = {});
+  /// Reads every byte of a backup against its checksum, as restore() does, and writes nothing.
+  static Result<RestoreReport> verify_backup(const std::string& directory,
+                                             const RestoreOptions& options = {});
+  /// Removes all backups but the newest `keep` (at least 1; backups whose manifest cannot be read
+  /// do not count), and the files that only they had. kLocked: a backup is under way.
+  static Result<PruneReport> prune_backups(const std::string& directory, std::size_t keep);
+
   const RecoveryReport& recovery() const noexcept;
   const std::string& path() const noexcept;
   /// Waits for running calls, syncs, releases the lock. Later calls return kClosed. Closing twice

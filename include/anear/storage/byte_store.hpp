@@ -18,6 +18,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
+#include "anear/storage/backup_source.hpp"
 #include "anear/storage/file_list.hpp"
 
 namespace anear::storage {
@@ -108,6 +109,16 @@ struct KeyRange {
   std::string end;
 };
 
+/// The files of a store as of one moment, kept from removal while this lives. Release it soon:
+/// files that have been replaced since take space meanwhile.
+class ByteCheckpoint {
+ public:
+  virtual ~ByteCheckpoint() = default;
+  /// What has to be copied to another directory to have the same store there; paths in the store's
+  /// directory.
+  virtual const std::vector<BackupSource>& files() const = 0;
+};
+
 class ByteStore {
  public:
   virtual ~ByteStore() = default;
@@ -141,6 +152,12 @@ class ByteStore {
   /// Gives the disk space of keys in `range` back that were removed and that no snapshot sees: what
   /// stands only in the log gets into tables, and tables with keys of the range are written anew.
   virtual Status reclaim(const KeyRange& range) = 0;
+  /// What stands only in the log gets into tables.
+  virtual Status flush() = 0;
+  /// Of everything written so far; the caller lets nothing be written during the call. Beside
+  /// reads, flushes and compactions. What was written since the last flush() is in the copy of the
+  /// log. kInvalidArgument in memory, kReadOnly where nothing can be written.
+  virtual Result<std::unique_ptr<ByteCheckpoint>> checkpoint() = 0;
   /// Reads every byte at rest against its checksum. Slow.
   virtual Status verify() const = 0;
   /// What the database complained about since it was opened, for the recovery report ("dropping 22

@@ -40,6 +40,9 @@ Status check_file_list(FileSystem& files, const std::string& directory, const Fi
 /// The list that `directory` has in use now; its checksum is left 0. kCorruption when it has none.
 Result<FileListMark> list_in_use(FileSystem& files, const std::string& directory);
 
+/// The same with its checksum: reads all of it.
+Result<FileListMark> measure_list_in_use(FileSystem& files, const std::string& directory);
+
 /// Follows the lists while RocksDB writes them.
 class FileListTracker {
  public:

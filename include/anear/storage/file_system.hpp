@@ -54,6 +54,9 @@ struct FileInfo {
   std::uint64_t bytes = 0;
   std::int64_t modified = 0;  ///< Microseconds UTC.
   bool is_directory = false;
+  // Both together are one file's alone, whatever its names; 0: not known.
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
 };
 
 /// A file in memory: a private, writable mapping, whose changes never reach the file.
@@ -108,5 +111,13 @@ Result<std::string> read_file(FileSystem& files, const std::string& path, std::s
 /// of that name + ".tmp", syncs it, renames it, syncs `directory`.
 Status install_file(FileSystem& files, const std::string& directory, const std::string& name,
                     std::string_view bytes);
+
+/// Makes the directory unless it is there.
+Status ensure_directory(FileSystem& files, const std::string& path);
+
+/// Whether `inner` is the directory `outer` or lies anywhere below it, links followed. Parts of
+/// `inner` that do not exist yet are taken for what they would become. False where the file system
+/// does not tell one directory from another.
+Result<bool> is_within(FileSystem& files, const std::string& inner, const std::string& outer);
 
 }  // namespace anear::storage

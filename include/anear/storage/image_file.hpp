@@ -23,6 +23,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
+#include "anear/storage/checksum.hpp"
 #include "anear/storage/file_system.hpp"
 #include "anear/storage/store_directory.hpp"
 
@@ -63,6 +64,16 @@ struct Image {
 Result<std::uint64_t> write_image(FileSystem& files, const std::string& directory,
                                   const std::string& name, const ImageHeader& header,
                                   std::span<const ImageSectionOut> sections);
+
+/// Tells an image file from every other, whatever their names: made of its header and its section
+/// table, in which the checksums of all blocks stand. Checks and reads those alone. Errors as
+/// open_image().
+struct ImageIdentity {
+  std::uint64_t bytes = 0;  ///< Of the file.
+  Checksum128 identity{};
+};
+Result<ImageIdentity> identify_image(FileSystem& files, const std::string& directory,
+                                     const std::string& name, const StoreId& store);
 
 /// Maps an image and checks all of it before it returns: reads every byte once. kNotFound,
 /// kUnsupportedFormat (kForeignFile, kNewerFormat), kCorruption (kTruncated, kChecksum,

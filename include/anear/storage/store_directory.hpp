@@ -7,6 +7,7 @@
 //   records/  RocksDB
 //   images/   see image_file.hpp
 //   lost-…/   what Store::recover() copied aside
+//   RESTORING stands there while a backup is restored into the directory
 //
 // Threads: plain functions and values.
 #pragma once
@@ -25,12 +26,17 @@ namespace anear::storage {
 /// newer one is refused untouched.
 inline constexpr std::uint32_t kFormatVersion = 1;
 
+/// The version of a directory of backups and of the manifests in it (backup_directory.hpp).
+inline constexpr std::uint32_t kBackupFormatVersion = 1;
+
 /// 128 random bits that every file of a store repeats, so that files of two stores cannot be mixed.
 using StoreId = std::array<std::uint8_t, 16>;
 
 inline constexpr const char* kIdentityFile = "ANEAR";
 inline constexpr const char* kLockFile = "LOCK";
 inline constexpr const char* kMarkFile = "MARK";
+inline constexpr const char* kRestoringFile = "RESTORING";
+inline constexpr const char* kBackupsIdentityFile = "BACKUPS";  ///< Of a directory of backups.
 inline constexpr const char* kRecordsDirectory = "records";
 inline constexpr const char* kImagesDirectory = "images";
 inline constexpr const char* kRowFilesDirectory = "rows";
@@ -44,9 +50,10 @@ struct StoreIdentity {
 
 /// What a directory is to us.
 enum class DirectoryKind : std::uint8_t {
-  kMissing,  ///< There is no such directory.
-  kEmpty,    ///< Nothing in it, or only what a creation that was cut short left behind.
-  kStore,    ///< It has an identity; read_identity() says whether that is readable.
+  kMissing,            ///< There is no such directory.
+  kEmpty,              ///< Nothing in it, or only what a creation that was cut short left behind.
+  kStore,              ///< It has an identity; read_identity() says whether that is readable.
+  kUnfinishedRestore,  ///< A restore into it was cut short: it holds no store.
 };
 
 /// Looks at names only; changes nothing. kUnsupportedFormat (kForeignFile) when the directory holds
@@ -60,6 +67,12 @@ Result<StoreIdentity> read_identity(FileSystem& files, const std::string& direct
 /// Installs `identity`: the last step of making a store. Durable on return.
 Status write_identity(FileSystem& files, const std::string& directory,
                       const StoreIdentity& identity);
+
+/// The identity of the store whose backups a directory holds, `format` being that of the directory.
+/// As the two above.
+Result<StoreIdentity> read_backups_identity(FileSystem& files, const std::string& directory);
+Status write_backups_identity(FileSystem& files, const std::string& directory,
+                              StoreIdentity identity);
 
 /// A new identity from the operating system's random source, of this moment.
 Result<StoreIdentity> make_identity();

@@ -33,9 +33,12 @@ class ProcessGuard {
 /// The lock on a store, held until destroyed.
 class StoreLock {
  public:
-  /// kLocked at once when another process (or another Store of this one) writes to the store: the
-  /// message names the holder's pid, host and start time and says what to do.
-  static Result<StoreLock> acquire(FileSystem& files, const std::string& directory);
+  enum class Of : std::uint8_t { kStore, kBackups };
+  /// kLocked at once when another process (or another Store of this one) writes to the store, or
+  /// takes or removes backups in the directory: the message names the holder's pid, host and start
+  /// time and says what to do.
+  static Result<StoreLock> acquire(FileSystem& files, const std::string& directory,
+                                   Of what = Of::kStore);
 
   const ProcessGuard& process() const noexcept { return process_; }
 

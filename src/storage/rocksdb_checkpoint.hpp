@@ -1,0 +1,18 @@
+// Which files of an open RocksDB make a copy of it.
+//
+// Threads: beside everything but writes.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <vector>
+
+#include "anear/storage/backup_source.hpp"
+
+namespace anear::storage {
+
+/// The files of `db` as they stand now, with what was written since the last flush in the log's.
+/// None of them may be removed meanwhile (DisableFileDeletions). Tables have an identity.
+rocksdb::Status live_files(rocksdb::DB& db, std::vector<BackupSource>& files);
+
+}  // namespace anear::storage

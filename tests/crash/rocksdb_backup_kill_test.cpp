@@ -1,0 +1,120 @@
+// A process that writes, takes backups and removes old ones is killed again and again: each backup
+// that is listed is whole, the newest one restores to exactly what its sequence says, and nothing
+// is left in the pool that no backup needs.
+//
+// Runs 20 kills; ANEAR_KILLS changes that. The seed is fixed and printed; ANEAR_SEED changes it.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "anear/collection/store.hpp"
+#include "anear/core/random.hpp"
+#include "anear/storage/backup_directory.hpp"
+#include "support/collection/numbered_batches.hpp"
+#include "support/temp_directory.hpp"
+
+using namespace anear;
+using anear::test::NumberedBatches;
+using anear::testing::TempDirectory;
+
+namespace {
+
+std::uint64_t setting(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// The child: tells when it has begun, and works until it is killed.
+[[noreturn]] void work_until_killed(const std::string& path, const std::string& backups,
+                                    int begun) {
+  auto store = Store::open(path, {.tail_records_max = 64});
+  if (!store) ::_exit(3);
+  auto docs = store->collection("docs");
+  if (!docs) ::_exit(4);
+  const Sequence first = store->recovery().recovered_sequence + 1;
+  for (Sequence batch = first;; ++batch) {
+    if (!NumberedBatches::write(*docs, batch)) ::_exit(5);
+    if (batch % 5 == 0 && !docs->flush()) ::_exit(6);
+    if (batch % 2 == 0 && !store->backup(backups, {.hard_links = batch % 4 == 0})) ::_exit(7);
+    if (batch % 6 == 0 && !Store::prune_backups(backups, 3)) ::_exit(8);
+    if (batch == first && ::write(begun, "", 1) != 1) ::_exit(9);
+  }
+}
+
+void run_and_kill(const std::string& path, const std::string& backups, Random& random) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    work_until_killed(path, backups, ends[1]);
+  }
+  ::close(ends[1]);
+  char byte = 0;
+  REQUIRE(::read(ends[0], &byte, 1) == 1);
+  ::close(ends[0]);
+  ::usleep(static_cast<::useconds_t>(random.below(60'000)));
+  REQUIRE(::kill(child, SIGKILL) == 0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  INFO("ended by itself with " << status);
+  CHECK(WIFSIGNALED(status));
+}
+
+}  // namespace
+
+TEST_CASE("A process that is killed while it takes or removes backups leaves whole ones") {
+  const std::uint64_t seed = setting("ANEAR_SEED", 20'261'126);
+  const std::uint64_t kills = setting("ANEAR_KILLS", 20);
+  Random random(seed);
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const std::string backups = directory / "backups";
+  {
+    auto store = Store::open(path);
+    REQUIRE(store);
+    NumberedBatches::make(*store);
+    REQUIRE(store->backup(backups));
+  }
+  for (std::uint64_t i = 0; i < kills; ++i) {
+    INFO("ANEAR_SEED=" << seed << ", kill " << i);
+    run_and_kill(path, backups, random);
+    auto listed = Store::backups(backups);
+    REQUIRE(listed);
+    REQUIRE_FALSE(listed->empty());
+    for (const BackupInfo& info : *listed) {
+      const auto whole = Store::verify_backup(backups, {.number = info.number});
+      INFO((whole ? "" : whole.error().message));
+      CHECK(whole);
+    }
+    const std::string restored = directory / "restored";
+    REQUIRE(Store::restore(backups, restored));
+    {
+      auto store = Store::open(restored);
+      REQUIRE(store);
+      NumberedBatches::expect_state(*store->collection("docs"), listed->back().sequence);
+    }
+    std::filesystem::remove_all(restored);
+    // The next one tidies up.
+    auto store = Store::open(path);
+    REQUIRE(store);
+    REQUIRE(store->backup(backups));
+    std::set<std::string> wanted;
+    const auto entries = storage::list_backups(*storage::os_file_system(), backups);
+    REQUIRE(entries);
+    for (const auto& entry : *entries) {
+      REQUIRE(entry.manifest);
+      for (const storage::BackupFile& file : entry.manifest->files)
+        wanted.insert(storage::hex(file.checksum) + "-" + std::to_string(file.bytes));
+    }
+    std::set<std::string> there;
+    for (const auto& entry : std::filesystem::directory_iterator(backups + "/files"))
+      there.insert(entry.path().filename());
+    CHECK(there == wanted);
+  }
+}
