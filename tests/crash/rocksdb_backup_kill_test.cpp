@@ -29,9 +29,11 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// The child: tells when it has begun, and works until it is killed.
-[[noreturn]] void work_until_killed(const std::string& path, const std::string& backups,
-                                    int begun) {
+constexpr const char* kWorker = "ANEAR_BACKUP_WORKER";  ///< The directory that it works in.
+
+/// Tells when it has begun, and works until it is killed.
+[[noreturn]] void work_until_killed(const std::string& path, const std::string& backups) {
+  constexpr int kBegun = STDOUT_FILENO;
   auto store = Store::open(path, {.tail_records_max = 64});
   if (!store) ::_exit(3);
   auto docs = store->collection("docs");
@@ -42,17 +44,23 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
     if (batch % 5 == 0 && !docs->flush()) ::_exit(6);
     if (batch % 2 == 0 && !store->backup(backups, {.hard_links = batch % 4 == 0})) ::_exit(7);
     if (batch % 6 == 0 && !Store::prune_backups(backups, 3)) ::_exit(8);
-    if (batch == first && ::write(begun, "", 1) != 1) ::_exit(9);
+    if (batch == first && ::write(kBegun, "", 1) != 1) ::_exit(9);
   }
 }
 
-void run_and_kill(const std::string& path, const std::string& backups, Random& random) {
+constexpr const char* kWorkerTest = "The process that is killed";
+
+void run_and_kill(const std::string& directory, Random& random) {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
   const ::pid_t child = ::fork();
   if (child == 0) {
+    // As a program of its own: threads of the database do not come along in a fork.
+    ::dup2(ends[1], STDOUT_FILENO);
     ::close(ends[0]);
-    work_until_killed(path, backups, ends[1]);
+    ::setenv(kWorker, directory.c_str(), 1);
+    ::execl("/proc/self/exe", "worker", kWorkerTest, nullptr);
+    ::_exit(2);
   }
   ::close(ends[1]);
   char byte = 0;
@@ -67,6 +75,13 @@ void run_and_kill(const std::string& path, const std::string& backups, Random& r
 }
 
 }  // namespace
+
+TEST_CASE("The process that is killed", "[.]") {
+  const char* directory = std::getenv(kWorker);
+  if (directory == nullptr) return;  // Started by the next test alone.
+  const std::string path = directory;
+  work_until_killed(path + "/store", path + "/backups");
+}
 
 TEST_CASE("A process that is killed while it takes or removes backups leaves whole ones") {
   const std::uint64_t seed = setting("ANEAR_SEED", 20'261'126);
@@ -83,7 +98,7 @@ TEST_CASE("A process that is killed while it takes or removes backups leaves who
   }
   for (std::uint64_t i = 0; i < kills; ++i) {
     INFO("ANEAR_SEED=" << seed << ", kill " << i);
-    run_and_kill(path, backups, random);
+    run_and_kill(directory.path(), random);
     auto listed = Store::backups(backups);
     REQUIRE(listed);
     REQUIRE_FALSE(listed->empty());

@@ -39,10 +39,10 @@ class NumberedBatches {
       const std::vector<std::string_view> gone(keys.begin(), keys.end());
       return docs.delete_keys(gone).has_value();
     }
+    const Rows rows = rows_of(batch);
     Batch out;
-    out.keys(keys)
-        .vectors("v", rows_of(batch))
-        .field("batch", std::vector<Value>(kBatch, Value(static_cast<std::int64_t>(batch))));
+    out.keys(keys).vectors("v", rows).field(
+        "batch", std::vector<Value>(kBatch, Value(static_cast<std::int64_t>(batch))));
     return docs.upsert(out).has_value();
   }
 
