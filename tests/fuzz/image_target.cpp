@@ -52,7 +52,7 @@ std::string file_of(Input input) {
   std::string body(input.rest());
   const std::uint64_t all = kHeaderBytes + body.size();
   if ((mend & kMendLength) != 0) file_bytes = all;
-  if ((mend & kMendSeal) != 0 && table_at >= kHeaderBytes && table_at + 8 <= all) {
+  if ((mend & kMendSeal) != 0 && table_at >= kHeaderBytes && table_at <= all - 8) {
     const std::size_t data_bytes = table_at - kHeaderBytes;
     std::string table = body.substr(data_bytes + 8);
     body.resize(data_bytes);
