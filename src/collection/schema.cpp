@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <set>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -98,7 +100,7 @@ class ParameterReader {
   template <typename Number>
   void read(std::string_view name, Number& number) const {
     for (const storage::ManifestParameter& parameter : vector_.parameters) {
-      if (parameter.name == name && parameter.value >= 0 && parameter.value <= 4294967295.0)
+      if (parameter.name == name && parameter.value >= 0 && parameter.value <= most<Number>())
         number = static_cast<Number>(parameter.value);
     }
   }
@@ -111,6 +113,18 @@ class ParameterReader {
   }
 
  private:
+  /// The greatest parameter that a Number is read from: a conversion beyond its range is undefined.
+  template <typename Number>
+  static constexpr double most() {
+    if constexpr (std::is_enum_v<Number>) {
+      return std::numeric_limits<std::underlying_type_t<Number>>::max();
+    } else {
+      constexpr std::uint64_t kParameterMax = std::numeric_limits<std::uint32_t>::max();
+      return static_cast<double>(
+          std::min<std::uint64_t>(std::numeric_limits<Number>::max(), kParameterMax));
+    }
+  }
+
   const storage::ManifestVector& vector_;
 };
 

@@ -199,6 +199,7 @@ Result<std::vector<Change>> decode_changes(std::string_view value) {
     value.remove_prefix(bytes);
     changes.push_back(change);
   }
+  if (!value.empty()) return damaged("an entry of the change log is damaged");
   return changes;
 }
 

@@ -310,20 +310,6 @@ TEST_CASE("A directory that holds something else is left alone") {
   }
 }
 
-TEST_CASE("A store of a newer format is refused untouched") {
-  const TempDirectory directory;
-  const std::string path = directory / "store";
-  must_open(path);
-  std::string identity = bytes_of_file(path + "/ANEAR");
-  identity.replace(identity.find("format 1"), 8, "format 2");
-  overwrite_file(path + "/ANEAR", identity);
-  const auto store = Store::open(path);
-  REQUIRE_FALSE(store);
-  CHECK(store.error().code == ErrorCode::kUnsupportedFormat);
-  CHECK(store.error().subcode == Subcode::kNewerFormat);
-  CHECK(bytes_of_file(path + "/ANEAR") == identity);
-}
-
 TEST_CASE("A log that lost acknowledged commits is noticed") {
   const TempDirectory directory;
   const std::string path = directory / "store";

@@ -297,6 +297,16 @@ TEST_CASE("A truncated or flipped index file is refused with a typed error") {
   CHECK(HnswIndex::load(directory / ".").error().code == ErrorCode::kIo);
 }
 
+TEST_CASE("Every flip and cut of the head of a graph's or a flat index's file is refused") {
+  const test::Rows rows = test::clustered_rows({12, 4}, 5);
+  auto flat = FlatIndex::create(4, {.codes = ScalarKind::kI8});
+  REQUIRE(flat->insert(rows.view(), test::first_slots(12)));
+  test::expect_damaged_head_refused(*flat);
+  auto index = HnswIndex::create(4, {.links_max = 4});
+  REQUIRE(index->insert(rows.view(), test::first_slots(12)));
+  test::expect_damaged_head_refused(*index);
+}
+
 TEST_CASE("A recall that was measured and never reached means an exact search") {
   Calibration calibration;
   CHECK(calibration.effort_for(0.99F, 10, 1'000, Reach::kNearest) > 0);

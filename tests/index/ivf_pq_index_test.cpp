@@ -432,6 +432,14 @@ TEST_CASE("A truncated or flipped IVF-PQ file is refused with a typed error") {
   test::expect_damage_refused(*index, 200);
 }
 
+TEST_CASE("Every flip and cut of the head of an IVF-PQ file is refused") {
+  const test::Rows rows = test::clustered_rows({40, 4}, 5);
+  auto index = IvfPqIndex::create(4, {.lists = 2});
+  REQUIRE(index->train(rows.view()));
+  REQUIRE(index->insert(rows.view(), test::first_slots(40)));
+  test::expect_damaged_head_refused(*index);
+}
+
 /// The sections of an index as a store hands them back, in memory of their own.
 struct Image {
   std::vector<std::string> names;

@@ -3,10 +3,12 @@
 
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <cstring>
 #include <string>
 
 #include "anear/core/random.hpp"
 #include "anear/index/flat_index.hpp"
+#include "every_change.hpp"
 #include "random_rows.hpp"
 #include "temp_directory.hpp"
 
@@ -46,6 +48,31 @@ void expect_same_answers(const Index& one, const Index& other, const Rows& queri
     for (std::size_t i = 0; i < before->size(); ++i)
       CHECK((*before)[i].reference == (*after)[i].reference);
   }
+}
+
+/// Every flip and cut of the header, the options and the section table of a saved `index` is
+/// refused: all of them are under checksums.
+template <typename Index>
+void expect_damaged_head_refused(const Index& index) {
+  const testing::TempDirectory directory;
+  const std::string path = directory / "index";
+  REQUIRE(index.save(path));
+  const std::string bytes = testing::bytes_of_file(path);
+  image_io::Header header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const std::size_t end =
+      sizeof header + header.option_bytes + header.sections * sizeof(image_io::Entry);
+  REQUIRE(end < bytes.size());
+  const auto expect_refused = [&](const std::string& damaged) {
+    testing::overwrite_file(path, damaged);
+    const auto loaded = Index::load(path);
+    REQUIRE_FALSE(loaded);
+    const ErrorCode code = loaded.error().code;
+    REQUIRE((code == ErrorCode::kCorruption || code == ErrorCode::kUnsupportedFormat));
+  };
+  testing::for_each_flip(bytes, 0, end,
+                         [&](const std::string& flipped, std::size_t) { expect_refused(flipped); });
+  testing::for_each_cut(bytes.substr(0, end + 1), expect_refused);
 }
 
 /// `rounds` damaged copies of what `index` saves, a third of them cut and the others with one bit

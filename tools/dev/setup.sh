@@ -1,15 +1,16 @@
-# Sourced by tools/test, tools/demo and .ci/run: installs what is missing, as Debian packages and into build/venv.
+# Sourced by tools/test, tools/demo, tools/fuzz and .ci/run: installs what is missing, as Debian packages and into build/venv.
 # Nothing else on the machine is changed. Needs root (or sudo) only while a Debian package is missing.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 say() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
+# install_packages [LIST]: what LIST names, tools/dev/packages.txt without one.
 install_packages() {
   local missing=() package
   while read -r package; do
     [ -n "$package" ] || continue
     [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")
-  done < "$root/tools/dev/packages.txt"
+  done < "${1:-$root/tools/dev/packages.txt}"
   [ ${#missing[@]} -gt 0 ] || return 0
   local as_root=()
   if [ "$(id -u)" != 0 ]; then

@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "anear/core/aligned_rows.hpp"
@@ -305,12 +306,14 @@ class ScalarCodes {
   Tail encode(const float* values, std::int8_t* code) const noexcept {
     float largest = 0;
     for (std::size_t i = 0; i < dimension_; ++i) largest = std::max(largest, std::fabs(values[i]));
-    const float step = largest > 0 ? 127.0F / largest : 0.0F;
+    // Numbers so small that the step would be infinite are zeros; what is none (of a damaged image)
+    // becomes -127.
+    const float step = largest > 127.0F / std::numeric_limits<float>::max() ? 127.0F / largest : 0;
     std::int64_t sum2 = 0;
     for (std::size_t i = 0; i < dimension_; ++i) {
       const float scaled = values[i] * step;
-      const auto rounded = static_cast<std::int32_t>(scaled + (scaled < 0 ? -0.5F : 0.5F));
-      code[i] = static_cast<std::int8_t>(std::clamp(rounded, -127, 127));
+      const float bounded = scaled >= -127.0F ? std::min(scaled, 127.0F) : -127.0F;
+      code[i] = static_cast<std::int8_t>(bounded + (bounded < 0 ? -0.5F : 0.5F));
       sum2 += std::int64_t{code[i]} * code[i];
     }
     float scale = largest / 127.0F;
