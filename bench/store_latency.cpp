@@ -5,99 +5,20 @@
 //   store_latency ROWS.npy DIRECTORY RECORDS SECONDS     ROWS: f16, as in bench/data
 //
 // Prints one line of JSON: µs of idle, ingest and finish, and what was written meanwhile.
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "anear/collection/store.hpp"
-#include "anear/core/random.hpp"
+#include "store_rows.hpp"
 
 namespace {
 
 using namespace anear;
-using Clock = std::chrono::steady_clock;
+using namespace anear::bench;
 
 constexpr std::size_t kFillBatch = 1'000, kReplacedBatch = 100, kQueries = 1'000;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-template <typename Outcome>
-Outcome checked(Outcome outcome) {
-  if (outcome) return outcome;
-  std::cerr << outcome.error().message << '\n';
-  std::exit(1);
-}
-
-/// The matrix of a .npy file of version 1, of f16.
-struct Rows {
-  explicit Rows(const char* path) {
-    constexpr std::size_t kHeadBytes = 10;
-    std::ifstream file(path, std::ios::binary);
-    std::string head(kHeadBytes, '\0');
-    file.read(head.data(), kHeadBytes);
-    std::string header(
-        static_cast<std::uint8_t>(head[8]) + std::size_t{256} * static_cast<std::uint8_t>(head[9]),
-        '\0');
-    file.read(header.data(), static_cast<std::streamsize>(header.size()));
-    const std::size_t shape = header.find("'shape': (");
-    if (!file || header.find("'<f2'") == header.npos || shape == header.npos) {
-      std::cerr << path << " is no matrix of f16\n";
-      std::exit(1);
-    }
-    char* next = nullptr;
-    count = std::strtoul(header.c_str() + shape + std::strlen("'shape': ("), &next, 10);
-    dimension = std::strtoul(next + 1, nullptr, 10);
-    numbers.resize(count * dimension);
-    file.read(reinterpret_cast<char*>(numbers.data()),
-              static_cast<std::streamsize>(numbers.size() * sizeof(Half)));
-  }
-  MatrixView part(std::size_t first, std::size_t size) const {
-    return {numbers.data() + first * dimension, {size, dimension}, ScalarKind::kF16};
-  }
-
-  std::vector<Half> numbers;
-  std::size_t count = 0, dimension = 0;
-};
-
-class Writer {
- public:
-  Writer(Collection docs, const Rows& rows) : docs_(std::move(docs)), rows_(rows) {}
-
-  /// Upserts records [first, first + count), with as much metadata as a package has.
-  void write(std::size_t first, std::size_t count) {
-    std::vector<std::string> names;
-    std::vector<Value> sections, sizes, tags;
-    for (std::size_t i = first; i < first + count; ++i) {
-      Random random(i);
-      names.push_back(std::to_string(i));
-      sections.emplace_back("section" + std::to_string(random.below(50)));
-      sizes.emplace_back(static_cast<std::int64_t>(random.below(100'000)));
-      std::vector<std::string> some;
-      for (int t = 0; t < 5; ++t) some.push_back("tag::" + std::to_string(random.below(300)));
-      tags.emplace_back(std::move(some));
-    }
-    const std::vector<std::string_view> keys(names.begin(), names.end());
-    RecordBatch batch;
-    batch.keys = keys;
-    batch.vectors.push_back({"embedding", rows_.part(first, count)});
-    batch.fields = {{"section", sections}, {"installed_size", sizes}, {"tags", tags}};
-    (void)checked(docs_.upsert(batch));
-  }
-
- private:
-  Collection docs_;
-  const Rows& rows_;
-};
 
 class Reader {
  public:
@@ -146,16 +67,13 @@ int main(int count, char** arguments) {
   const Rows rows(arguments[1]);
   const std::size_t records = std::min(rows.count, std::strtoul(arguments[3], nullptr, 10));
   const double seconds = std::strtod(arguments[4], nullptr);
-  Store store = std::move(*checked(Store::open(arguments[2])));
-  Collection docs = *checked(store.create_collection(
-      "docs", {.vectors = {{.name = "embedding", .dimension = rows.dimension}},
-               .fields = {{"section", FieldType::kString},
-                          {"installed_size", FieldType::kInt64},
-                          {"tags", FieldType::kStringList}}}));
+  const TemporaryFolder folder(arguments[2]);
+  Store store = std::move(*checked(Store::open(folder.path + "/store")));
+  const Collection docs = create_docs(store, rows.dimension);
   Writer writer(docs, rows);
   for (std::size_t first = 0; first < records; first += kFillBatch)
     writer.write(first, std::min(kFillBatch, records - first));
-  (void)checked(docs.flush());
+  (void)checked(Collection(docs).flush());
 
   Reader reader(docs, rows);
   const auto for_seconds = [](double limit) {
@@ -175,7 +93,7 @@ int main(int count, char** arguments) {
   writing = true;
   const auto start = Clock::now();
   std::thread finishing([&] {
-    (void)checked(docs.flush());
+    (void)checked(Collection(docs).flush());
     writing = false;
   });
   reader.search_while("finish", [&] { return writing.load(); });

@@ -46,6 +46,7 @@ class Run:
     batch: int = 1
     threads: int = 1
     seconds: float = 2.0
+    queries: int = 1  # Asked after the first answer, for recall.
 
 
 def measure(run: Run) -> dict[str, Any]:
@@ -168,8 +169,8 @@ def _fill(run: Run, module: Any) -> dict[str, Any]:
 
 
 def _reopen(run: Run, module: Any) -> dict[str, Any]:
-    """From the call that opens to the first answer; then the answers to all queries, for their recall."""
-    queries = run.records.source.vectors()[1]
+    """From the call that opens to the first answer; then the answers to more queries, for their recall."""
+    queries = run.records.source.vectors()[1][: run.queries]
     gc.collect()
     start = time.perf_counter()
     state = module.open(str(run.folder))
