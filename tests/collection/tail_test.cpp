@@ -1,18 +1,26 @@
-// Records that are committed and not yet in the index: found like all others.
+// Records that are committed and not yet in the index: found like all others, and never many while
+// somebody searches.
 #include "collection/tail.hpp"
 
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <set>
 
+#include "anear/collection/store.hpp"
 #include "anear/index/wanted.hpp"
+#include "support/collection/docs.hpp"
+#include "support/collection/stores.hpp"
 #include "support/random_rows.hpp"
 
 using namespace anear;
+using anear::test::add_docs;
 using anear::test::clustered_rows;
+using anear::test::docs_schema;
+using anear::test::memory_store;
 
 namespace {
 
@@ -107,4 +115,27 @@ TEST_CASE("The tail finds wanted slots alone, and all of them where they are few
     CHECK(found.size() == std::min<std::size_t>(5, slots.size()));
     for (const Neighbor& neighbor : found) CHECK(slots.count(neighbor.reference) == 1);
   }
+}
+
+TEST_CASE("While somebody searches, writers keep the tail shorter than its bound") {
+  constexpr std::size_t kMax = 20'000, kSearchedMax = kMax / 16, kBatch = 3'000, kAll = 12'000;
+  Store store = memory_store({.tail_records_max = kMax});
+  auto docs = store.create_collection("docs", docs_schema(kDimension));
+  REQUIRE(docs);
+  const auto rows = clustered_rows({kAll, kDimension}, 3);
+  Query query;
+  query.legs.push_back({.query = rows.row(7)});
+  std::size_t checked = 0;
+  for (std::size_t first = 0; first < kAll; first += kBatch) {
+    REQUIRE(docs->search(query));
+    const auto start = std::chrono::steady_clock::now();
+    add_docs(*docs, rows, first, kBatch);
+    const auto tail = docs->stats()->tail_records;
+    // On a machine that is so slow that the search is long ago, writers may go on.
+    if (std::chrono::steady_clock::now() - start > std::chrono::milliseconds(900)) continue;
+    CHECK(tail <= kSearchedMax);
+    ++checked;
+  }
+  INFO(checked << " of " << kAll / kBatch << " writes were fast enough to be judged");
+  CHECK((checked == 0 || docs->stats()->stalls > 0));
 }

@@ -129,7 +129,7 @@ def open(
     read_only: bool = False,
     durability: str = "durable",
     in_memory: bool = False,
-    tail_records_max: int = 8192,
+    tail_records_max: int = 32_768,
     index_inline: bool = False,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
@@ -142,7 +142,7 @@ def open(
     cut). One process may hold a store for writing: a second one gets LockedError with the holder's pid. `read_only`: takes no
     lock, changes nothing and sees the store as it was when it was opened; beside a writer, reads raise SnapshotExpiredError
     once the writer has replaced files that they need: open again. `in_memory`: nothing is written; `path` is only a name. `tail_records_max`: how many records
-    may wait for the indexer before writers wait too. `index_inline`: index within each write instead of in the background.
+    may wait for the indexer before writers wait too; a sixteenth of that, but 1,024 or more, while somebody searches. `index_inline`: index within each write instead of in the background.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
     LostWritesError when less is there than had been acknowledged, CorruptionError for damage.
