@@ -8,6 +8,12 @@
         what each combination costs: recall against exact search over the full vectors, bytes, build time, queries/s, p50,
         p99. --reduce truncate,pca adds principal components beside the leading dimensions.
 
+    python bench/compare.py --durable [DATA] [--peers anear,zvec,…] [--cases write,threads,reopen,search] [--records N]
+        stores on disk, all writing records by key with metadata that can be filtered by: records/s in batches of 1, 100 and
+        1,000, synced or not as each store offers it, beside the bare rate of the disk; 8 writers of single records; time from
+        open to the first answer, and its recall; p99 of searches alone, beside a writer, and while the store finishes.
+        DATA has meta.parquet or records.jsonl; --folder says on which disk the stores are made.
+
 DATA: a folder (base_f16.npy or base.npy, queries_f16.npy or queries.npy, optionally gt.npy), a .npy file with vectors, or
 random:ROWSxDIM; the bundled bench/data by default. How it is measured: docs/BENCHMARKS.md. Adding a peer: bench/peers."""
 
@@ -23,6 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import environment  # noqa: E402
 
 DEFAULT_PEERS = "anear,hnswlib,faiss,usearch,zvec"
+DEFAULT_STORES = "anear,zvec,qdrant_edge,chroma,lancedb,sqlite_vec"
 
 
 def arguments() -> argparse.Namespace:
@@ -30,8 +37,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("data", nargs="?", help="folder, .npy file or random:ROWSxDIM (default: bench/data)")
     parser.add_argument("--data", dest="data_option", metavar="DATA", help="the same")
     parser.add_argument("--metric", choices=("cosine", "l2", "ip"), default="cosine")
-    parser.add_argument("--peers", type=_words, default=_words(DEFAULT_PEERS), help=f"default: {DEFAULT_PEERS}")
-    parser.add_argument("--passes", type=int, default=5, help="passes over all queries; the best one counts")
+    parser.add_argument("--peers", type=_words, help=f"default: {DEFAULT_PEERS}; of --durable: {DEFAULT_STORES}")
+    parser.add_argument("--passes", type=int, help="the best one counts (default: 5, of --durable 3)")
     parser.add_argument("--queries", type=int, default=1_000, help="at most so many queries")
     parser.add_argument("--seed", type=int, default=0, help="of generated data, held-out queries and orders of queries")
     parser.add_argument("--build-threads", type=int, default=2)
@@ -47,11 +54,20 @@ def arguments() -> argparse.Namespace:
     choice.add_argument("--reduce", type=_words, help="of truncate,pca (default: truncate)")
     choice.add_argument("--rows", choices=("f32", "f16"), default="f16", help="numbers that int8 codes are re-ranked on")
     choice.add_argument("--recall", type=_targets, default=[0.95], help="targets to ask for, e.g. 0.9,0.95,0.99")
+    stores = parser.add_argument_group("stores on disk")
+    stores.add_argument("--durable", action="store_true")
+    stores.add_argument("--cases", type=_words, help="of write,threads,reopen,search (default: all)")
+    stores.add_argument("--records", type=int, default=1 << 31, help="at most so many records")
+    stores.add_argument("--seconds", type=float, default=2.0, help="how long a write case runs at most")
+    stores.add_argument("--folder", type=pathlib.Path, default=build / "bench-stores", help="where the stores are made")
     given = parser.parse_args()
     if given.data and given.data_option:
         parser.error("DATA is given twice")
     given.data = given.data or given.data_option or str(environment.ROOT / "bench" / "data")
     given.tradeoff = given.tradeoff or any((given.dims, given.codes, given.index, given.reduce))
+    given.durable = given.durable or given.cases is not None
+    given.peers = given.peers or _words(DEFAULT_STORES if given.durable else DEFAULT_PEERS)
+    given.passes = given.passes or (3 if given.durable else 5)
     if given.passes < 1 or given.queries < 1:
         parser.error("--passes and --queries are at least 1")
     return given
@@ -74,7 +90,8 @@ def main() -> int:
         environment.enter()
     from harness import datasets, report
 
-    usable, skipped = ([], {}) if given.tradeoff else environment.choose_peers(given.peers, install=not given.here)
+    kind = "store" if given.durable else "peer"
+    usable, skipped = ([], {}) if given.tradeoff else environment.choose_peers(given.peers, not given.here, kind)
     try:
         source = datasets.find(given.data, given.metric, given.cache, given.queries, given.seed)
         rows, queries = source.vectors()
@@ -84,12 +101,16 @@ def main() -> int:
         return 2
     facts = {"data": source.name, "rows": len(rows), "dimension": rows.shape[1], "metric": source.metric}
     facts |= {"queries": len(queries), "k": datasets.K}
+    if given.durable:
+        facts["rows"] = min(len(rows), given.records)
     machine = report.machine()
     lines = report.JsonLines(given.out)
     lines.write("run", **machine, **facts, passes=given.passes, build_threads=given.build_threads)
     print(report.heading(machine, facts) + "\n")
     if given.tradeoff:
         return trade_off(given, source, data, lines)
+    if given.durable:
+        return compare_stores(given, (usable, skipped), (source, len(rows)), lines)
     built, points, failed = compare(given, usable, source, data)
     skipped |= failed
     for name, one in built.items():
@@ -120,6 +141,28 @@ def compare(given: argparse.Namespace, names: list[str], source: Any, data: tupl
     for peer in running:
         peer.stop()
     return built, points, failed | broken
+
+
+def compare_stores(given: argparse.Namespace, chosen: tuple, data: tuple, lines: Any) -> int:
+    from harness import datasets, durable, records
+
+    stores, skipped = chosen
+    cases = given.cases or list(durable.CASES)
+    if unknown := [case for case in cases if case not in durable.CASES]:
+        print(f"compare.py: --cases {','.join(unknown)} is unknown; there are {','.join(durable.CASES)}", file=sys.stderr)
+        return 2
+    try:
+        stored = records.find(data[0], data[1], given.records, given.cache)
+    except datasets.BadData as bad:
+        print(f"compare.py: {bad}", file=sys.stderr)
+        return 2
+    judge, queries = durable.judge_of(stored, given.cache)
+    asked = durable.Given(stores, cases, stored, given.folder, given.seconds, given.passes, judge, queries)
+    found = durable.compare(asked, lines)
+    if found.outcomes:
+        print(durable.tables(asked, found))
+    _name_skipped(skipped | found.failed, lines)
+    return 0 if found.outcomes else 1
 
 
 def trade_off(given: argparse.Namespace, source: Any, data: tuple, lines: Any) -> int:

@@ -5,6 +5,7 @@ Standard library only: it runs before anything is installed."""
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import venv
 from importlib import metadata
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ROOT / "bench" / "peers"
@@ -34,17 +36,35 @@ def enter() -> None:
     os.execv(python, [str(python), *sys.argv])
 
 
-def known_peers() -> list[str]:
-    return sorted(path.name.removesuffix("_peer.py") for path in PEERS.glob("*_peer.py"))
+def known_peers(kind: str = "peer") -> list[str]:
+    return sorted(path.name.removesuffix(f"_{kind}.py") for path in PEERS.glob(f"*_{kind}.py"))
 
 
-def requirements_of(peer: str) -> list[str]:
-    """The `requirements` that a peer's file states, read without importing it: what it imports may not be here yet."""
-    for statement in ast.parse((PEERS / f"{peer}_peer.py").read_text()).body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else []
-        if any(isinstance(target, ast.Name) and target.id == "requirements" for target in targets):
-            return list(ast.literal_eval(statement.value))
-    return []
+def requirements_of(peer: str, kind: str = "peer") -> list[str]:
+    """The `requirements` that a peer's file states."""
+    return list(_literals(PEERS / f"{peer}_{kind}.py").get("requirements", []))
+
+
+def facts_of(store: str) -> dict[str, Any]:
+    """What a store's file states of itself."""
+    return _literals(PEERS / f"{store}_store.py")
+
+
+@functools.cache
+def _literals(path: pathlib.Path) -> dict[str, Any]:
+    """The names at the top of a file that are set to literals, read without importing it: what it imports may not be here yet."""
+    found = {}
+    for statement in ast.parse(path.read_text()).body:
+        if not isinstance(statement, ast.Assign):
+            continue
+        target, value = statement.targets[0], statement.value
+        pairs = zip(target.elts, value.elts) if isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple) else [(target, value)]
+        for name, literal in pairs:
+            try:
+                found[ast.unparse(name)] = ast.literal_eval(literal)
+            except ValueError:
+                continue
+    return found
 
 
 def installed_version(requirement: str) -> str | None:
@@ -54,24 +74,28 @@ def installed_version(requirement: str) -> str | None:
         return None
 
 
-def choose_peers(names: list[str], install: bool) -> tuple[list[str], dict[str, str]]:
+def choose_peers(names: list[str], install: bool, kind: str = "peer") -> tuple[list[str], dict[str, str]]:
     """The peers that can run, in the order asked for, and for each of the others the reason why it cannot."""
     usable, skipped = [], {}
     for name in dict.fromkeys(names):
-        if name not in known_peers():
-            skipped[name] = f"unknown; there are {', '.join(known_peers())}"
-            continue
-        missing = [text for text in requirements_of(name) if installed_version(text) is None]
-        if missing and install:
-            print(f"installing {', '.join(missing)}", file=sys.stderr)
-            failure = pip_install(missing, pathlib.Path(sys.executable))
-        else:
-            failure = f"not installed: {', '.join(missing)}" if missing else None
-        if failure:
+        if name not in known_peers(kind):
+            skipped[name] = f"unknown; there are {', '.join(known_peers(kind))}"
+        elif failure := require(requirements_of(name, kind), install):
             skipped[name] = failure
         else:
             usable.append(name)
     return usable, skipped
+
+
+def require(packages: list[str], install: bool = True) -> str | None:
+    """None when they are here, or were installed now; otherwise why not."""
+    missing = [text for text in packages if installed_version(text) is None]
+    if not missing:
+        return None
+    if not install or pathlib.Path(sys.prefix) != VENV:
+        return f"not installed: {', '.join(missing)}"
+    print(f"installing {', '.join(missing)}", file=sys.stderr)
+    return pip_install(missing, pathlib.Path(sys.executable))
 
 
 def pip_install(packages: list[str], python: pathlib.Path) -> str | None:

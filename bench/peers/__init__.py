@@ -19,4 +19,21 @@
 
 Each peer runs in a process of its own with OMP_NUM_THREADS=1; build() asks for `threads`. A peer that fails to install, to
 import, to build or to search is named in the report with the reason. Show every library at its best: choose the settings
-that win on the bundled data, and let the sweep reach a recall of .99."""
+that win on the bundled data, and let the sweep reach a recall of .99.
+
+Stores of bench/compare.py --durable: NAME_store.py, found and chosen in the same way.
+
+    requirements = ["package"]
+    synced = "how"                       # text, or None when it does not sync each write; literals, read without importing
+    buffered = "how"                     # the same without a sync: "not synced…" when it offers nothing else, None if it always syncs
+    unindexed = "all, until …"           # optional: what is not in the index after a write, where there is no lag()
+    threaded = True                      # optional: write from several threads too
+
+    def create(folder, dimension, synced): ...     # a new store; cosine; fields section, architecture, installed_size, n_depends,
+                                                   # tags (list), all of which can be filtered by. Returns any state
+    def open(folder): ...                          # one that is there
+    def upsert(state, keys, rows, fields): ...     # keys: ints, rows: f32 [n, d], fields: one dict a key
+    def finish(state): ...                         # all that is left to do: index, checkpoint, compaction
+    def search(state): ...                         # the function that is timed: a query in, 10 keys out; recall .95 or more
+    def close(state): ...
+    def lag(state): ...                            # optional: how many records the index lacks"""

@@ -120,6 +120,7 @@ Result<Hits> Collection::search(const Query& query) const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
   const auto start = Clock::now();
+  impl_->note_search();
   const View view = pin();  // 1. One state for all that follows.
 
   const auto plan = plan_search(query, *impl_, view);  // 2. Filter to slots; scan or walk.
@@ -223,6 +224,7 @@ Result<BatchHits> Collection::search_batch(MatrixView queries, const Query& quer
                                            std::size_t threads) const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
+  impl_->note_search();
   const View view = pin();
   if (query.legs.size() == 1 && !query.legs.front().key.empty())
     return invalid_argument("search_batch takes query vectors, not a key");

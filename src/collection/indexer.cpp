@@ -1,5 +1,9 @@
 #include "collection/indexer.hpp"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -10,8 +14,13 @@
 namespace anear {
 namespace {
 
-/// Rows moved at once: versions are published in between, and a close waits for one step.
+/// Rows moved at once: versions are published in between, and a close waits for one step. Fewer
+/// while somebody searches, whose scan gets shorter with each step.
 constexpr std::size_t kRowsAtOnce = 4'096;
+constexpr std::size_t kRowsAtOnceSearched = 256;
+
+/// How long the indexer lets writes gather once it was woken.
+constexpr std::chrono::milliseconds kGathering{4};
 
 /// The rule of design §5: images are renewed when this much is not in them.
 std::uint64_t changes_before_images(std::size_t live) {
@@ -21,6 +30,15 @@ std::uint64_t changes_before_images(std::size_t live) {
 /// Rows moved into an index that is being replaced, for each 1,024 that are copied out of it:
 /// fewer, so that the copy comes to an end however fast others write.
 constexpr std::size_t kRowsBesideCopy = 512;
+
+/// The calling thread gets a processor when no other thread wants it, nearly: searches and writers
+/// go first. Where the system has no such thing for threads, nothing changes.
+void yield_to_others() {
+#if defined(__linux__)
+  constexpr int kNice = 10;
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
+#endif
+}
 
 /// The beginning of `tail`, at most `most` rows of it.
 Tail first_rows(const Tail& tail, std::size_t most) {
@@ -84,6 +102,7 @@ void Indexer::stop() {
     stopping_ = true;
   }
   woken_.notify_all();
+  ended_.notify_all();
   {
     // Writers that wait for a shorter tail see that nobody will shorten it.
     const std::scoped_lock hold(mutex_, runtime_.versions);
@@ -110,16 +129,18 @@ void Indexer::remove(const CollectionState& collection) {
 
 Status Indexer::wrote(CollectionState& collection) {
   if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
+  bool sleeps = false;
   {
     const std::lock_guard hold(mutex_);
     if (std::find(dirty_.begin(), dirty_.end(), &collection) == dirty_.end())
       dirty_.push_back(&collection);
+    sleeps = std::exchange(idle_, false);
   }
-  woken_.notify_all();
+  if (sleeps) woken_.notify_one();
   std::unique_lock lock(runtime_.versions);
   const auto short_enough = [&] {
-    return collection.current->tail_rows() <= runtime_.options.tail_records_max ||
-           collection.degraded || collection.dropped || stopping_;
+    return collection.current->tail_rows() <= collection.tail_rows_max() || collection.degraded ||
+           collection.dropped || stopping_;
   };
   if (short_enough()) return {};
   collection.stalls.fetch_add(1, std::memory_order_relaxed);
@@ -130,6 +151,7 @@ Status Indexer::wrote(CollectionState& collection) {
 Status Indexer::flush(CollectionState& collection) { return index(collection, Images::kNow); }
 
 void Indexer::run() {
+  yield_to_others();
   while (!stopping_) {
     for (const auto& collection : take_dirty()) {
       if (stopping_) return;
@@ -142,7 +164,13 @@ void Indexer::run() {
 
 std::vector<std::shared_ptr<CollectionState>> Indexer::take_dirty() {
   std::unique_lock lock(mutex_);
-  woken_.wait(lock, [&] { return stopping_ || !dirty_.empty(); });
+  const bool slept = dirty_.empty();
+  woken_.wait(lock, [&] {
+    idle_ = dirty_.empty();
+    return stopping_ || !idle_;
+  });
+  // A moment more, so that a writer of single records does not wake this thread for each of them.
+  if (slept) ended_.wait_for(lock, kGathering, [&] { return stopping_.load(); });
   std::vector<std::shared_ptr<CollectionState>> taken;
   for (const CollectionState* state : dirty_) {
     const auto held = collections_.find(state);
@@ -157,7 +185,7 @@ void Indexer::sync_regularly() {
   Sequence synced = 0;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    woken_.wait_for(lock, std::chrono::milliseconds(500), [&] { return stopping_.load(); });
+    ended_.wait_for(lock, std::chrono::milliseconds(500), [&] { return stopping_.load(); });
     lock.unlock();
     Sequence written = 0;
     {
@@ -200,15 +228,17 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
   const View goal = collection.pin();
   std::size_t left = rows_max;
   for (bool done = false; !done && !stopping_ && left != 0;) {
-    const std::size_t at_once = std::min(left, kRowsAtOnce);
+    const bool searched = collection.is_searched();
+    const std::size_t at_once = std::min(left, searched ? kRowsAtOnceSearched : kRowsAtOnce);
     left -= at_once;
     const View view = collection.pin();
     std::vector<Tail> taken;
     for (const SearchedVector& vector : view->vectors) {
       taken.push_back(first_rows(vector.tail, at_once));
-      // A long tail slows every search and holds up writers: use the whole machine.
-      const std::size_t threads =
-          vector.tail.rows() > runtime_.options.tail_records_max / 2 ? 0 : 1;
+      // A long tail slows every search and holds up writers: use the whole machine, unless searches
+      // need it now.
+      const bool is_long = vector.tail.rows() > collection.tail_rows_max() / 2;
+      const std::size_t threads = is_long && !searched ? 0 : 1;
       for (const TailPart& part : taken.back().parts()) {
         const LiveRows rows(part, view->live);
         if (Status status = vector.index->insert(rows.matrix(), rows.slots(), {.threads = threads});
@@ -232,6 +262,8 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
   return {};
 }
 
+/// Slots that no view can name any more leave the indexes, but not before what replaced them is
+/// there: an index that is judged by what of it is dead has to be of one moment.
 void Indexer::mark_dead(CollectionState& collection) {
   std::vector<Slot> dead;
   std::shared_ptr<const CollectionVersion> version;
@@ -239,9 +271,10 @@ void Indexer::mark_dead(CollectionState& collection) {
     const std::lock_guard hold(runtime_.versions);
     while (!collection.older.empty() && collection.older.front().expired())
       collection.older.pop_front();
-    Sequence oldest = collection.current->sequence;
+    Sequence oldest = collection.current->indexed_sequence;
     if (!collection.older.empty()) {
-      if (const auto held = collection.older.front().lock()) oldest = held->sequence;
+      if (const auto held = collection.older.front().lock())
+        oldest = std::min(oldest, held->sequence);
     }
     while (!collection.dead.empty() && collection.dead.front().since <= oldest) {
       dead.push_back(collection.dead.front().slot);
@@ -288,8 +321,7 @@ bool Indexer::Waiting::keep_tail_short(void* context, std::size_t, std::size_t) 
   if (indexer->stopping_ || collection->dropped) return false;
   {
     const std::lock_guard hold(indexer->runtime_.versions);
-    if (collection->current->tail_rows() <= indexer->runtime_.options.tail_records_max / 2)
-      return true;
+    if (collection->current->tail_rows() <= collection->tail_rows_max() / 2) return true;
   }
   status = indexer->move_tails(*collection, kRowsBesideCopy);
   if (status) indexer->mark_dead(*collection);

@@ -72,7 +72,9 @@ class Indexer {
 
   StoreRuntime& runtime_;
   std::mutex mutex_;
-  std::condition_variable woken_;
+  std::condition_variable woken_;  ///< The worker has something to do.
+  std::condition_variable ended_;  ///< Both threads are to stop.
+  bool idle_ = false;              ///< The worker waits for `woken_`. Under `mutex_`.
   std::unordered_map<const CollectionState*, std::weak_ptr<CollectionState>> collections_;
   std::vector<const CollectionState*> dirty_;  ///< Each once. Under `mutex_`.
   std::atomic<bool> stopping_{false};

@@ -1,5 +1,7 @@
 #include "collection/store_runtime.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "collection/commit_queue.hpp"  // IWYU pragma: keep (~StoreRuntime needs it whole)
@@ -7,6 +9,15 @@
 #include "collection/schema.hpp"
 
 namespace anear {
+namespace {
+
+std::int64_t steady_ms() noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
 
 std::unique_ptr<Scratch> ScratchPool::take() {
   {
@@ -99,6 +110,27 @@ CollectionState::CollectionState(std::shared_ptr<StoreRuntime> of,
 View CollectionState::pin() const {
   const std::lock_guard hold(runtime->versions);
   return {current, runtime->bytes, runtime->snapshot, runtime->last_sequence};
+}
+
+void CollectionState::note_search() noexcept {
+  // Seldom, so that threads that search do not take this line from each other.
+  constexpr std::int64_t kExactMs = 50;
+  const std::int64_t now = steady_ms();
+  if (now - searched_ms.load(std::memory_order_relaxed) > kExactMs)
+    searched_ms.store(now, std::memory_order_relaxed);
+}
+
+bool CollectionState::is_searched() const noexcept {
+  constexpr std::int64_t kLatelyMs = 1'000;
+  const std::int64_t last = searched_ms.load(std::memory_order_relaxed);
+  return last != 0 && steady_ms() - last < kLatelyMs;
+}
+
+std::size_t CollectionState::tail_rows_max() const noexcept {
+  constexpr std::size_t kSearchedShare = 16, kSearchedFloor = 1'024;
+  const std::size_t most = runtime->options.tail_records_max;
+  if (!is_searched()) return most;
+  return std::min(most, std::max(most / kSearchedShare, kSearchedFloor));
 }
 
 Status CollectionState::check_exists() const {

@@ -179,6 +179,7 @@ struct CollectionState {
       row_files_of;  ///< Whose rows the manifest's files hold.
 
   std::atomic<std::uint64_t> stalls{0};
+  std::atomic<std::int64_t> searched_ms{0};  ///< Of the steady clock: the last search, about.
   std::atomic<std::uint64_t> image_bytes{0};
   std::atomic<Sequence> image_sequence{0};
 
@@ -186,6 +187,13 @@ struct CollectionState {
   View pin() const;
   /// kNotFound once it was dropped.
   Status check_exists() const;
+
+  /// A search begins: until a second after the last one, tails are kept short.
+  void note_search() noexcept;
+  bool is_searched() const noexcept;
+  /// Rows of a tail past which writers wait now: StoreOptions::tail_records_max, and a part of it
+  /// while somebody pays for the scan.
+  std::size_t tail_rows_max() const noexcept;
 };
 
 /// Publishes a changed copy of the current version of `state`. StoreRuntime::versions is held.

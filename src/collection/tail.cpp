@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "anear/core/assert.hpp"
+#include "anear/index/vector_table.hpp"
 
 namespace anear {
 TailSegment::TailSegment(std::size_t dimension, Metric metric, ScalarKind kind)
-    : rows_(dimension, metric, kind) {
+    : rows_(dimension, metric, kind), codes_(dimension, metric, ScalarKind::kI8) {
   rows_.grow_to(1);  // Room comes by chunks.
+  codes_.grow_to(rows_.storage().capacity());
   slots_.reserve(rows_.storage().capacity());
 }
 
@@ -15,6 +17,7 @@ std::uint32_t TailSegment::append(VectorView row, Slot slot) {
   ANEAR_ASSERT(!is_full());
   const std::uint32_t place = size();
   rows_.set(place, row);
+  codes_.set(place, row);
   slots_.push_back(slot);
   return place;
 }
@@ -61,12 +64,29 @@ VectorView Tail::row(Slot slot) const {
 
 std::vector<Neighbor> Tail::nearest(VectorView query, const SearchOptions& options,
                                     Scratch& scratch, SearchCost* cost) const {
+  if (parts_.empty() || options.k == 0) return {};
+  const std::size_t depth = VectorTable::rerank_depth(options.k);
+  const bool by_rows = options.recall >= 1.0F || rows_ <= depth;
+  scratch.found.reset(by_rows ? options.k : depth);
+  const std::size_t compared = scan(query, by_rows, options, scratch);
+  if (cost != nullptr) {
+    cost->distances += compared;
+    cost->reranked += scratch.found.size();
+  }
+  return rerank(query, options.k, scratch);
+}
+
+std::size_t Tail::scan(VectorView query, bool by_rows, const SearchOptions& options,
+                       Scratch& scratch) const {
   constexpr std::size_t kBlock = 256;
-  scratch.found.reset(options.k);
-  if (!parts_.empty()) parts_.front().segment->rows().prepare(query, scratch.row_query);
+  const auto codes_of = [&](const TailPart& part) -> const ScalarCodes& {
+    return by_rows ? part.segment->rows() : part.segment->codes();
+  };
+  codes_of(parts_.front()).prepare(query, scratch.code_query);
   scratch.distances.resize(kBlock);
+  std::size_t compared = 0;
+  std::uint32_t number = 0;  // Of the row at the beginning of the part.
   for (const TailPart& part : parts_) {
-    const ScalarCodes& rows = part.segment->rows();
     for (std::uint32_t next = part.begin; next < part.end;) {
       scratch.positions.clear();
       for (; next < part.end && scratch.positions.size() < kBlock; ++next) {
@@ -74,15 +94,32 @@ std::vector<Neighbor> Tail::nearest(VectorView query, const SearchOptions& optio
           scratch.positions.push_back(next);
       }
       const std::size_t count = scratch.positions.size();
-      rows.distances(scratch.row_query, scratch.positions.data(), count, scratch.distances.data());
+      compared += count;
+      codes_of(part).distances(scratch.code_query, scratch.positions.data(), count,
+                               scratch.distances.data());
       for (std::size_t i = 0; i < count; ++i) {
         if (scratch.distances[i] <= scratch.found.threshold())
-          scratch.found.push({scratch.distances[i], part.segment->slot(scratch.positions[i])});
+          scratch.found.push({scratch.distances[i], number + scratch.positions[i] - part.begin});
       }
-      if (cost != nullptr) cost->distances += count;
     }
+    number += part.end - part.begin;
   }
-  return scratch.found.sorted();
+  return compared;
+}
+
+std::vector<Neighbor> Tail::rerank(VectorView query, std::size_t k, Scratch& scratch) const {
+  std::vector<Neighbor>& found = scratch.found.sorted();
+  parts_.front().segment->rows().prepare(query, scratch.row_query);
+  for (Neighbor& neighbor : found) {
+    std::uint32_t place = neighbor.reference;
+    auto part = parts_.begin();
+    for (; place >= part->end - part->begin; ++part) place -= part->end - part->begin;
+    place += part->begin;
+    neighbor = {part->segment->rows().distance(scratch.row_query, place),
+                part->segment->slot(place)};
+  }
+  std::sort(found.begin(), found.end());
+  return {found.begin(), found.begin() + static_cast<std::ptrdiff_t>(std::min(k, found.size()))};
 }
 
 }  // namespace anear

@@ -1,8 +1,10 @@
 // The tail of one named vector: rows that are committed and not yet in the live index. A search
-// compares all of them, so a record is found the moment its write is acknowledged.
+// compares the codes of all of them and then the nearest rows, so a record is found the moment its
+// write is acknowledged.
 //
-// Rows stand in segments (one chunk of AlignedRows each) in order of slot. A version of the
-// collection names the part of each segment it sees; what lies beyond belongs to younger versions.
+// Rows stand in segments (one chunk of AlignedRows each) in order of slot, 8-bit codes beside them:
+// a quarter of the bytes to read. A version of the collection names the part of each segment it
+// sees; what lies beyond belongs to younger versions.
 //
 // Invariants: (1) A row below a part's `end` is never changed. (2) Only the commit leader appends.
 //
@@ -33,6 +35,7 @@ class TailSegment {
   std::uint32_t append(VectorView row, Slot slot);
 
   const ScalarCodes& rows() const noexcept { return rows_; }
+  const ScalarCodes& codes() const noexcept { return codes_; }
   Slot slot(std::uint32_t place) const noexcept { return slots_.data()[place]; }
   /// Slots and rows [begin, end), contiguous.
   std::span<const Slot> slots(std::uint32_t begin, std::uint32_t end) const noexcept {
@@ -42,10 +45,13 @@ class TailSegment {
     return {
         rows_.storage().row(begin), {end - begin, rows_.dimension()}, rows_.kind(), rows_.stride()};
   }
-  std::size_t bytes_per_row() const noexcept { return rows_.stride() + sizeof(Slot); }
+  std::size_t bytes_per_row() const noexcept {
+    return rows_.stride() + codes_.stride() + sizeof(Slot);
+  }
 
  private:
   ScalarCodes rows_;
+  ScalarCodes codes_;
   std::vector<Slot> slots_;  ///< Its capacity is fixed from the start: readers hold its memory.
 };
 
@@ -72,12 +78,20 @@ class Tail {
   /// The row of `slot`; empty when it is not here.
   VectorView row(Slot slot) const;
 
-  /// The k nearest of the wanted slots by comparing all rows: slots with exact distances, nearest
-  /// first.
+  /// The k nearest of the wanted slots, with exact distances, nearest first: found by comparing all
+  /// rows with recall 1 or where they are few, otherwise all codes and as many rows as
+  /// VectorTable::rerank_depth() says, which is exact in practice.
   std::vector<Neighbor> nearest(VectorView query, const SearchOptions& options, Scratch& scratch,
                                 SearchCost* cost) const;
 
  private:
+  /// Leaves the nearest by row or by code in scratch.found, as numbers from the tail's first row
+  /// on. How many were compared.
+  std::size_t scan(VectorView query, bool by_rows, const SearchOptions& options,
+                   Scratch& scratch) const;
+  /// Turns numbers into slots with exact distances, the nearest k of them.
+  std::vector<Neighbor> rerank(VectorView query, std::size_t k, Scratch& scratch) const;
+
   std::vector<TailPart> parts_;
   std::size_t rows_ = 0;
 };

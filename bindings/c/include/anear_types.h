@@ -233,7 +233,7 @@ typedef struct anear_error {
 typedef struct anear_store_options {
   uint32_t struct_size;
   uint32_t flags;          /* ANEAR_STORE_* */
-  size_t tail_records_max; /* Records that may wait outside of the index. 0: 8192. */
+  size_t tail_records_max; /* Records that may wait outside of the index. 0: 32768. */
   /* NULL, or takes messages, from any thread. It must not call anear. */
   void (*log)(void* log_context, const char* message);
   void* log_context;

@@ -171,7 +171,7 @@ def open(
     follow: float = 0.0,
     durability: str = "durable",
     in_memory: bool = False,
-    tail_records_max: int = 8192,
+    tail_records_max: int = 32_768,
     index_inline: bool = False,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
@@ -184,8 +184,8 @@ def open(
     cut). One process may hold a store for writing: a second one gets LockedError with the holder's pid. `read_only`: takes no
     lock, changes nothing and sees the store as it was when it was opened, or at the last refresh(); `follow`: seconds after
     which a thread of the store refreshes it again and again, 0 for never. `in_memory`: nothing is written; `path` is only a
-    name. `tail_records_max`: how many records may wait for the indexer before writers wait too. `index_inline`: index within
-    each write instead of in the background.
+    name. `tail_records_max`: how many records may wait for the indexer before writers wait too; a sixteenth of that, but 1,024
+    or more, while somebody searches. `index_inline`: index within each write instead of in the background.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
     LostWritesError when less is there than had been acknowledged (see recover()), CorruptionError for damage.

@@ -44,9 +44,10 @@ struct StoreOptions {
   /// for those of a writer that is busy. 0: only when it is asked for.
   std::uint32_t follow_every_ms = 0;
   Durability durability = Durability::kDurable;
-  /// Records that may wait outside of the index. Past this, writers help to index before they
-  /// return, which `stats()` shows as stalls: the scan of the tail stays bounded.
-  std::size_t tail_records_max = 8'192;
+  /// Records that may wait outside of the index. Past this, writers wait for the indexer, which
+  /// `stats()` shows as stalls: the scan of the tail stays bounded. While the collection is
+  /// searched they wait from a sixteenth of it on, but from no less than 1,024.
+  std::size_t tail_records_max = 32'768;
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).
   bool in_memory =
