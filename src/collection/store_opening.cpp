@@ -68,7 +68,14 @@ Status probe(const StoreRuntime& runtime, const storage::HighWaterMark::Reading&
   return lost_writes(runtime, *recoverable, reading.sequence);
 }
 
-Status make_store(StoreRuntime& runtime) {
+/// The identity comes last: where it is on the disk, so is the way to it, and the mark.
+Status make_store(StoreRuntime& runtime, storage::DirectoryKind found) {
+  // A directory that was there need not be ours to make durable, nor its parent ours to read.
+  const std::string parent = storage::path_in(runtime.path, "..");
+  if (Status synced = runtime.files->sync_directory(parent); !synced) {
+    if (found == storage::DirectoryKind::kMissing) return synced;
+    runtime.log(synced.error().message);
+  }
   auto identity = storage::make_identity();
   if (!identity) return std::move(identity).error();
   runtime.identity = *identity;
@@ -77,6 +84,7 @@ Status make_store(StoreRuntime& runtime) {
       !made) {
     return made;
   }
+  if (Status named = runtime.files->sync_directory(runtime.path); !named) return named;
   return storage::write_identity(*runtime.files, runtime.path, runtime.identity);
 }
 
@@ -130,6 +138,15 @@ Status open_marks(StoreRuntime& runtime, storage::HighWaterMark::Reading& readin
   return {};
 }
 
+/// What was recovered is on the disk, and the mark says so and that the store is open.
+Status begin_writing(StoreRuntime& runtime) {
+  // What a killed process left unsynced is synced before the mark may name it.
+  if (Status synced = runtime.bytes->sync(); !synced) return synced;
+  if (Status marked = runtime.set_mark(runtime.last_sequence); !marked) return marked;
+  // Otherwise power loss could bring back a mark that says the store was closed properly.
+  return runtime.mark->sync();
+}
+
 Status open_on_disk(StoreRuntime& runtime) {
   if (Status ready = prepare_directory(runtime); !ready) return ready;
   storage::FileSystem& files = *runtime.files;
@@ -157,12 +174,7 @@ Status open_on_disk(StoreRuntime& runtime) {
   runtime.recovery.warnings = runtime.bytes->warnings();
   runtime.last_sequence = *recovered;
   if (*recovered < reading.sequence) return lost_writes(runtime, *recovered, reading.sequence);
-  if (!read_only) {
-    // What a killed process left unsynced is synced before the mark may name it.
-    if (Status synced = runtime.bytes->sync(); !synced) return synced;
-    return runtime.set_mark(*recovered);
-  }
-  return {};
+  return read_only ? Status{} : begin_writing(runtime);
 }
 
 }  // namespace
@@ -202,9 +214,9 @@ Status prepare_directory(StoreRuntime& runtime) {
   if (Status locked = take_lock(runtime); !locked) return locked;
   if (*kind == storage::DirectoryKind::kStore) return {};
   // Another process may have made it while we waited for nothing: look again under the lock.
-  kind = inspect(runtime);
-  if (!kind) return std::move(kind).error();
-  if (*kind != storage::DirectoryKind::kStore) return make_store(runtime);
+  const auto now = inspect(runtime);
+  if (!now) return now.error();
+  if (*now != storage::DirectoryKind::kStore) return make_store(runtime, *kind);
   auto identity = storage::read_identity(files, runtime.path);
   if (!identity) return std::move(identity).error();
   runtime.identity = *identity;

@@ -316,3 +316,36 @@ TEST_CASE("Each durable commit syncs the log before the mark names it") {
     CHECK(order.back() == Operation::kWrite);
   }
 }
+
+TEST_CASE("The way to a new store and its mark are on the disk before its identity") {
+  const Disk disk;
+  Store store = disk.open();
+  std::size_t parent = 0, mark = 0, directory = 0, identity = 0;
+  std::size_t number = 0;
+  for (const Event& event : disk.files->take_events()) {
+    ++number;
+    if (event.operation == Operation::kSyncDirectory && event.path.ends_with("/.."))
+      parent = number;
+    if (event.operation == Operation::kSync && event.path.ends_with("MARK") && mark == 0)
+      mark = number;
+    if (event.operation == Operation::kSyncDirectory && mark != 0 && directory == 0)
+      directory = number;
+    if (event.operation == Operation::kRename && event.path.ends_with("ANEAR")) identity = number;
+  }
+  CHECK(parent != 0);
+  CHECK(parent < mark);
+  CHECK(mark < directory);
+  CHECK(directory < identity);
+}
+
+TEST_CASE("That a store is open for writing is on the disk before its first commit") {
+  const Disk disk;
+  Store store = disk.open();
+  std::vector<Operation> of_mark;
+  for (const Event& event : disk.files->take_events()) {
+    if (event.path.ends_with("MARK")) of_mark.push_back(event.operation);
+  }
+  REQUIRE(of_mark.size() >= 2);
+  CHECK(of_mark[of_mark.size() - 2] == Operation::kWrite);
+  CHECK(of_mark.back() == Operation::kSync);
+}
