@@ -300,7 +300,9 @@ TEST_CASE("A reader catches up where the log no longer reaches back to it") {
   add_docs(*docs, rows, 0, 10);
   must_refresh(reader);
   expect_docs(*seen, rows, 0, 60);
-  CHECK(reader.verify());
+  const auto verified = reader.verify();
+  INFO((verified ? "" : verified.error().message));
+  CHECK(verified);
 }
 
 TEST_CASE("A refresh that fails leaves the reader as it was and says so") {

@@ -244,7 +244,9 @@ inline Position HnswIndex::greedy(const PreparedQuery& query, Position entry, Le
     codes.distances(query, scratch.positions.data(), count, scratch.distances.data());
     if (cost != nullptr) cost->distances += count;
     for (std::size_t i = 0; i < count; ++i) {
-      if (scratch.distances[i] >= distance) continue;
+      // Said so that no number, which a damaged row can hold, is never nearer: a walk that went
+      // there would not end.
+      if (!(scratch.distances[i] < distance)) continue;
       distance = scratch.distances[i];
       nearest = scratch.positions[i];
       moved = true;
