@@ -122,7 +122,7 @@ TEST_CASE("A reader sees what is committed after its refresh, and not before") {
     const auto verified = pair.reader.verify();
     INFO((verified ? "" : verified.error().message));
     // The writer may have replaced files since.
-  CHECK((verified || verified.error().code == ErrorCode::kSnapshotExpired));
+    CHECK((verified || verified.error().code == ErrorCode::kSnapshotExpired));
   }
   CHECK(pair.seen.search(near_to(rows.row(150), 1))->sequence == first + 12);
 }
