@@ -18,7 +18,7 @@
 namespace anear {
 namespace {
 
-constexpr std::size_t kRows = test::kFewRows ? 1'600 : 4'000;
+const std::size_t kRows = test::takes_few_rows() ? 1'600 : 4'000;
 constexpr std::size_t kDimension = 48;
 
 struct Fixture {
