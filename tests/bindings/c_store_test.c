@@ -290,6 +290,7 @@ static void a_reader_follows_its_writer_when_asked(void) {
   CHECK_CODE(ANEAR_READ_ONLY, anear_collection_delete_keys(kept, &key, 1, NULL, &error), &error);
   CHECK_OK(anear_collection_delete_keys(writer.notes, &key, 1, NULL, &error), &error);
   CHECK(count_of(kept) == 40 && count_of(writer.notes) == 39);
+  anear_collection_free(kept);
 
   NULL_REFUSED(anear_store_refresh(NULL, &sequence, &error));
   CHECK(sequence == 0);

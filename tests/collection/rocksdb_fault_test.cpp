@@ -318,7 +318,7 @@ TEST_CASE("Each durable commit syncs the log before the mark names it") {
 }
 
 TEST_CASE("The way to a new store and its mark are on the disk before its identity") {
-  const Disk disk;
+  OnDisk disk;
   Store store = disk.open();
   std::size_t parent = 0, mark = 0, directory = 0, identity = 0;
   std::size_t number = 0;
@@ -339,7 +339,7 @@ TEST_CASE("The way to a new store and its mark are on the disk before its identi
 }
 
 TEST_CASE("That a store is open for writing is on the disk before its first commit") {
-  const Disk disk;
+  OnDisk disk;
   Store store = disk.open();
   std::vector<Operation> of_mark;
   for (const Event& event : disk.files->take_events()) {

@@ -433,7 +433,8 @@ class Program {
   /// Calls that no program should make.
   void refused() {
     anear_batch batch = ANEAR_BATCH_INIT;
-    batch.struct_size = input_.take<std::uint8_t>();
+    // What is said to be longer than it is would be read beyond its end.
+    batch.struct_size = input_.take<std::uint8_t>() % static_cast<std::uint32_t>(sizeof batch + 1);
     batch.flags = input_.take<std::uint8_t>();
     batch.count = input_.take<std::uint8_t>() % 2;
     done(anear_collection_update(collection_, &batch, nullptr, &error_));
