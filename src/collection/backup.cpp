@@ -4,7 +4,6 @@
 #include "collection/backup.hpp"
 
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -168,8 +167,10 @@ Status check_apart(storage::FileSystem& files, const std::string& backups,
     const auto within = storage::is_within(files, inner, outer);
     if (!within) return within.error();
     if (*within) {
-      return invalid_argument("'" + inner + "' is or lies in '" + outer +
-                              "': a store and its backups need directories of their own");
+      std::string message = "'" + inner;
+      message.append("' is or lies in '").append(outer);
+      message.append("': a store and its backups need directories of their own");
+      return invalid_argument(std::move(message));
     }
   }
   return {};

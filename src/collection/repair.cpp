@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "anear/index/any_index.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
 #include "collection/field_keys.hpp"
 #include "collection/images.hpp"
-#include "collection/indexes.hpp"
 #include "collection/row_files.hpp"
 #include "collection/salvage.hpp"
 #include "collection/schema.hpp"

@@ -1,6 +1,5 @@
 #include "collection/salvage.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>

@@ -7,13 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "anear/index/any_index.hpp"
 #include "anear/storage/high_water_mark.hpp"
 #include "anear/storage/image_file.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
 #include "collection/field_keys.hpp"
 #include "collection/images.hpp"
-#include "collection/indexes.hpp"
 #include "collection/row_files.hpp"
 #include "collection/store_keys.hpp"
 
@@ -138,7 +138,8 @@ class Verification {
     });
     report_.rows += on_disk.count();
     if (!found) return found;
-    Status held = view_->vectors[v].index->verify();
+    const AnyIndex& index = *view_->vectors[v].index;
+    Status held = index.verify();
     return held ? held : damaged("vector '" + vector.name + "', " + held.error().message);
   }
 

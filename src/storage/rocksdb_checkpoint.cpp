@@ -41,7 +41,7 @@ rocksdb::Status live_files(rocksdb::DB& db, std::vector<BackupSource>& files) {
   options.wal_size_for_flush =
       std::numeric_limits<std::uint64_t>::max();  // Never: it would take long.
   std::vector<rocksdb::LiveFileStorageInfo> live;
-  const rocksdb::Status listed = db.GetLiveFilesStorageInfo(options, &live);
+  rocksdb::Status listed = db.GetLiveFilesStorageInfo(options, &live);
   if (!listed.ok()) return listed;
   std::string identity;
   if (const rocksdb::Status known = db.GetDbIdentity(identity); !known.ok()) return known;

@@ -7,16 +7,14 @@
 
 static anear_error error = ANEAR_ERROR_INIT;
 
-#define NULL_REFUSED(call)                            \
-  CHECK_CODE(ANEAR_INVALID_ARGUMENT, call, &error);   \
+#define NULL_REFUSED(call)                          \
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, call, &error); \
   CHECK(strstr(error.message, "NULL") != NULL)
 
 enum { kRows = 200 };
 
 /* A path that stays when the next one is asked for. */
-static void path_to(char* path, const char* name) {
-  snprintf(path, 512, "%s", c_directory(name));
-}
+static void path_to(char* path, const char* name) { snprintf(path, 512, "%s", c_directory(name)); }
 
 static void check_count(const anear_store* store, uint64_t wanted) {
   anear_collection* notes = NULL;

@@ -30,6 +30,11 @@ class FlatIndex : public TableIndex {
     return FlatIndex(dimension, options);
   }
 
+  /// Reads the whole index: kCorruption where its parts disagree. Not beside a writer.
+  Status verify() const { return table_.verify(); }
+  /// As HnswIndex::reconnect(): there are no links.
+  void reconnect() {}
+
   /// Adds rows[i] under slots[i]. Fails without a change; Error::record names the offending row.
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {}) {
     const std::lock_guard<std::mutex> lock(*writer_);

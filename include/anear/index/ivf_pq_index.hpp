@@ -83,6 +83,8 @@ class IvfPqIndex : public TableIndex {
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const { return size() > 1 && tuning().is_stale(size()); }
 
+  /// As HnswIndex::reconnect(): there are no links.
+  void reconnect() {}
   /// As that of every index; each position stands in one list.
   Status verify() const {
     Status held = table_.verify();

@@ -22,11 +22,6 @@ class TableIndex {
     return table_.nearest_of(query, options, scratch, cost);
   }
 
-  /// Reads the whole index: kCorruption where its parts disagree. Not beside a writer.
-  Status verify() const { return table_.verify(); }
-  /// Before it is saved: see HnswIndex::reconnect().
-  void reconnect() {}
-
   /// The slot is not returned from now on; its position stays. False: it was not here.
   bool mark_deleted(Slot slot) noexcept { return table_.mark_deleted(slot); }
   bool contains(Slot slot) const noexcept { return table_.contains(slot); }
