@@ -12,13 +12,12 @@
 #include "anear/storage/manifest.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/images.hpp"
-#include "collection/store_keys.hpp"
+#include "collection/store_opening.hpp"
 
 namespace anear {
 namespace {
 
 using storage::BackupSource;
-using storage::Family;
 
 /// What stood at one moment.
 struct Moment {
@@ -39,16 +38,11 @@ Result<Moment> take_moment(StoreRuntime& runtime) {
 
 /// Images and row files that the manifests named, by their paths.
 Result<FileNames> named_files(const StoreRuntime& runtime, const storage::ByteSnapshot& snapshot) {
-  const std::string begin = keys::kCollections;
-  const auto entry =
-      runtime.bytes->iterate({Family::kMeta, begin, begin + std::string(5, '\xff')}, &snapshot);
+  const auto manifests = read_manifests(*runtime.bytes, &snapshot);
+  if (!manifests) return manifests.error();
   FileNames named;
-  for (; entry->valid(); entry->next()) {
-    const auto manifest = storage::decode_manifest(entry->value());
-    if (!manifest) return manifest.error();
-    named.merge(names_of(manifest->images));
-  }
-  if (Status read = entry->status(); !read) return std::move(read).error();
+  for (const storage::CollectionManifest& manifest : *manifests)
+    named.merge(names_of(manifest.images));
   return named;
 }
 
@@ -151,15 +145,6 @@ class Backup {
 };
 
 }  // namespace
-
-Result<std::string> checked_path(storage::FileSystem& files, const std::string& path,
-                                 const std::string& what) {
-  if (path.empty()) return invalid_argument("the path of " + what + " is empty");
-  // Calls of the system would take what stands before it for the path.
-  if (path.find('\0') != path.npos)
-    return invalid_argument("the path of " + what + " has a zero byte in it");
-  return files.absolute_path(path);
-}
 
 Status check_apart(storage::FileSystem& files, const std::string& backups,
                    const std::string& store) {

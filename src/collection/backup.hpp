@@ -40,11 +40,6 @@ class CopyProgress final : public storage::CopyProgress {
   std::uint64_t done_ = 0;
 };
 
-/// The absolute form; kInvalidArgument for what no system call would take as it stands. `what`
-/// names it in messages.
-Result<std::string> checked_path(storage::FileSystem& files, const std::string& path,
-                                 const std::string& what);
-
 /// kInvalidArgument when one lies in the other: what is removed from one must not be the other's.
 Status check_apart(storage::FileSystem& files, const std::string& backups,
                    const std::string& store);

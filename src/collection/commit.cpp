@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "anear/storage/store_directory.hpp"
 #include "collection/record_reader.hpp"
-#include "collection/store_opening.hpp"
 
 namespace anear {
 namespace {
@@ -55,7 +55,7 @@ Fields merged(const Fields& under, const Fields& over) {
 }  // namespace
 
 Commit::Commit(StoreRuntime& runtime)
-    : runtime_(runtime), sequence_(runtime.last_sequence), now_(micros_now()) {}
+    : runtime_(runtime), sequence_(runtime.last_sequence), now_(storage::micros_now()) {}
 
 Status Commit::stage(WriteRequest& request) {
   if (Status exists = request.collection->check_exists(); !exists) return exists;

@@ -18,7 +18,6 @@
 #include "collection/indexer.hpp"
 #include "collection/recovery.hpp"
 #include "collection/store_impl.hpp"
-#include "collection/store_keys.hpp"
 #include "collection/store_opening.hpp"
 
 namespace anear {
@@ -87,23 +86,22 @@ Status Store::Impl::read_newer(Newer& newer) {
   std::map<std::uint32_t, std::shared_ptr<Collection::Impl>> held;
   for (auto& collection : all_collections()) held.emplace(collection->number, collection);
   const storage::ByteStore& bytes = *newer.reopened.bytes;
-  const auto entry = bytes.iterate(keys::manifests(), nullptr);
-  for (; entry->valid(); entry->next()) {
-    const auto manifest = storage::decode_manifest(entry->value());
-    if (!manifest) return manifest.error();
-    newer.numbers.insert(manifest->number);
-    const auto known = held.find(manifest->number);
+  const auto manifests = read_manifests(bytes);
+  if (!manifests) return manifests.error();
+  for (const storage::CollectionManifest& manifest : *manifests) {
+    newer.numbers.insert(manifest.number);
+    const auto known = held.find(manifest.number);
     if (known == held.end()) {
-      auto added = open_collection(runtime, bytes, *manifest);
+      auto added = open_collection(runtime, bytes, manifest);
       if (!added) return std::move(added).error();
       newer.added.push_back(std::move(*added));
       continue;
     }
-    auto found = follow_collection(*known->second, bytes, *manifest);
+    auto found = follow_collection(*known->second, bytes, manifest);
     if (!found) return std::move(found).error();
     if (*found) newer.changed.push_back({known->second, std::move(**found)});
   }
-  return entry->status();
+  return {};
 }
 
 void Store::Impl::publish(Newer& newer) {

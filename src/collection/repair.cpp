@@ -181,17 +181,8 @@ class Repair {
     SlotSet there;
     if (Status read = keep_tail_rows(v, there); !read) return read;
     const storage::ManifestImage* image = image_of(manifest_, static_cast<std::uint32_t>(v));
-    if (image != nullptr && !take_from_index(v, *image, there)) {
-      ++report_.indexes;
-      if (take_from_files(v, *image, there)) {
-        // Without it the next open scans the files.
-        runtime_.remove_file(storage::path_in(storage::kImagesDirectory, image->file));
-      } else {
-        for (const storage::ManifestRowFile& file : image->rows) {
-          if (Status saved = save_rows(v, file.file, there); !saved) return saved;
-        }
-        manifest_.images.erase(manifest_.images.begin() + (image - manifest_.images.data()));
-      }
+    if (image != nullptr) {
+      if (Status settled = settle_index(v, *image, there); !settled) return settled;
     }
     for (const auto& [key, found] : records_) {
       if (checksums_[v][found.slot] == 0 || there.contains(found.slot)) continue;
@@ -199,6 +190,23 @@ class Repair {
       checksums_[v][found.slot] = 0;
       without_row_.insert(found.slot);
     }
+    return {};
+  }
+
+  /// Adds the rows of an index to `there`, and takes it out of use where it is damaged.
+  Status settle_index(std::size_t v, const storage::ManifestImage& image, SlotSet& there) {
+    const auto files = open_row_files(runtime_, image);
+    if (files && take_from_index(v, image, *files, there)) return {};
+    ++report_.indexes;
+    if (files && take_from_files(v, *files, there)) {
+      // Without it the next open scans the files.
+      runtime_.remove_file(storage::path_in(storage::kImagesDirectory, image.file));
+      return {};
+    }
+    for (const storage::ManifestRowFile& file : image.rows) {
+      if (Status saved = save_rows(v, file.file, there); !saved) return saved;
+    }
+    manifest_.images.erase(manifest_.images.begin() + (&image - manifest_.images.data()));
     return {};
   }
 
@@ -223,10 +231,9 @@ class Repair {
 
   /// Adds the rows of the image's index to `there`; false, and nothing added, when it is not what
   /// the records ask for.
-  bool take_from_index(std::size_t v, const storage::ManifestImage& image, SlotSet& there) const {
-    const auto files = open_row_files(runtime_, image);
-    if (!files) return false;
-    const auto index = open_index_image(runtime_, schema_.vectors[v], image, *files);
+  bool take_from_index(std::size_t v, const storage::ManifestImage& image,
+                       const std::vector<storage::Image>& files, SlotSet& there) const {
+    const auto index = open_index_image(runtime_, schema_.vectors[v], image, files);
     if (!index || !index->verify()) return false;
     SlotSet held;
     bool fits = true;
@@ -240,12 +247,11 @@ class Repair {
   }
 
   /// The same for its row files, which may be good where the index is not.
-  bool take_from_files(std::size_t v, const storage::ManifestImage& image, SlotSet& there) const {
+  bool take_from_files(std::size_t v, const std::vector<storage::Image>& files,
+                       SlotSet& there) const {
     const VectorSchema& vector = schema_.vectors[v];
-    const auto files = open_row_files(runtime_, image);
-    if (!files) return false;
     SlotSet held;
-    for (const storage::Image& file : *files) {
+    for (const storage::Image& file : files) {
       const auto inside = look_into(file, vector);
       if (!inside) return false;
       for (std::size_t i = 0; i < inside->slots.size(); ++i) {
@@ -272,12 +278,12 @@ class Repair {
   Status save_rows(std::size_t v, const std::string& name, SlotSet& there) {
     const std::string directory = runtime_.directory(storage::kRowFilesDirectory);
     const VectorSchema& vector = schema_.vectors[v];
-    const auto file =
-        storage::open_damaged_image(*runtime_.files, directory, name, runtime_.identity.id);
+    const storage::StoreId& store = runtime_.identity.id;
+    auto file = storage::open_image(*runtime_.files, directory, name, store);
+    const bool whole_file = file.has_value();
+    if (!whole_file) file = storage::open_damaged_image(*runtime_.files, directory, name, store);
     if (!file) return keep_aside(name);
     const auto inside = look_into(*file, vector);
-    const bool whole_file =
-        storage::open_image(*runtime_.files, directory, name, runtime_.identity.id).has_value();
     if (!whole_file || !inside) {
       if (Status kept = keep_aside(name); !kept) return kept;
     }
@@ -349,15 +355,9 @@ class Repair {
 Status repair_records(StoreRuntime& runtime, RepairReport& report) {
   storage::StoreMeta meta;
   if (Status opened = open_bytes(runtime, meta); !opened) return opened;
-  std::vector<storage::CollectionManifest> manifests;
-  const auto entry = runtime.bytes->iterate(keys::manifests(), nullptr);
-  for (; entry->valid(); entry->next()) {
-    auto manifest = storage::decode_manifest(entry->value());
-    if (!manifest) return std::move(manifest).error();
-    manifests.push_back(std::move(*manifest));
-  }
-  if (Status read = entry->status(); !read) return read;
-  for (storage::CollectionManifest& manifest : manifests) {
+  auto manifests = read_manifests(*runtime.bytes);
+  if (!manifests) return std::move(manifests).error();
+  for (storage::CollectionManifest& manifest : *manifests) {
     if (Status done = Repair(runtime, std::move(manifest), report).run(); !done) return done;
   }
   return runtime.bytes->close();

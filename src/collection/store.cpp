@@ -120,19 +120,17 @@ Status Store::Impl::open() {
 }
 
 Status Store::Impl::load_collections() {
-  const auto entry = runtime->bytes->iterate(keys::manifests(), nullptr);
+  const auto manifests = read_manifests(*runtime->bytes);
+  if (!manifests) return manifests.error();
   FileNames named;
-  for (; entry->valid(); entry->next()) {
-    const auto manifest = storage::decode_manifest(entry->value());
-    if (!manifest) return manifest.error();
-    auto collection = open_collection(runtime, *runtime->bytes, *manifest);
+  for (const storage::CollectionManifest& manifest : *manifests) {
+    auto collection = open_collection(runtime, *runtime->bytes, manifest);
     if (!collection) return std::move(collection).error();
-    named.merge(names_of(manifest->images));
+    named.merge(names_of(manifest.images));
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
     if (!runtime->options.read_only) runtime->indexer->add(*collection);
-    collections.emplace(manifest->name, std::move(*collection));
+    collections.emplace(manifest.name, std::move(*collection));
   }
-  if (Status status = entry->status(); !status) return status;
   if (!runtime->options.read_only && !runtime->is_in_memory())
     remove_unnamed_files(*runtime, named);
   return {};
@@ -163,7 +161,7 @@ Result<Collection> Store::create_collection(const std::string& name,
   storage::CollectionManifest manifest;
   manifest.number = meta.next_collection++;
   manifest.name = name;
-  manifest.created = micros_now();
+  manifest.created = storage::micros_now();
   put_schema(schema, manifest);
   auto settled = schema_of(manifest);
   if (!settled) return std::move(settled).error();

@@ -1,6 +1,5 @@
 #include "collection/store_opening.hpp"
 
-#include <chrono>
 #include <utility>
 
 #include "collection/field_container.hpp"
@@ -182,11 +181,7 @@ Status open_on_disk(StoreRuntime& runtime) {
 Status settle_path(StoreRuntime& runtime) {
   const auto& given = runtime.options.file_system;
   runtime.files = given != nullptr ? given : storage::os_file_system();
-  if (runtime.path.empty()) return invalid_argument("the path of a store is empty");
-  // Calls of the system would take what stands before it for the path.
-  if (runtime.path.find('\0') != runtime.path.npos)
-    return invalid_argument("the path of a store has a zero byte in it");
-  auto path = runtime.files->absolute_path(runtime.path);
+  auto path = checked_path(*runtime.files, runtime.path, "a store");
   if (!path) return std::move(path).error();
   runtime.path = std::move(*path);
   return {};
@@ -273,9 +268,26 @@ Status check_records(const StoreRuntime& runtime, const storage::FileListMark& f
                                            ", not " + std::to_string(wanted)};
 }
 
-std::int64_t micros_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+Result<std::string> checked_path(storage::FileSystem& files, const std::string& path,
+                                 const std::string& what) {
+  if (path.empty()) return invalid_argument("the path of " + what + " is empty");
+  // Calls of the system would take what stands before it for the path.
+  if (path.find('\0') != path.npos)
+    return invalid_argument("the path of " + what + " has a zero byte in it");
+  return files.absolute_path(path);
+}
+
+Result<std::vector<storage::CollectionManifest>> read_manifests(
+    const storage::ByteStore& bytes, const storage::ByteSnapshot* snapshot) {
+  std::vector<storage::CollectionManifest> manifests;
+  const auto entry = bytes.iterate(keys::manifests(), snapshot);
+  for (; entry->valid(); entry->next()) {
+    auto manifest = storage::decode_manifest(entry->value());
+    if (!manifest) return std::move(manifest).error();
+    manifests.push_back(std::move(*manifest));
+  }
+  if (Status read = entry->status(); !read) return std::move(read).error();
+  return manifests;
 }
 
 }  // namespace anear

@@ -3,9 +3,9 @@
 // Threads: before the store is shared.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "anear/core/error.hpp"
 #include "anear/storage/high_water_mark.hpp"
@@ -40,7 +40,13 @@ Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime);
 Status check_records(const StoreRuntime& runtime, const storage::FileListMark& file_list,
                      Sequence wanted);
 
-/// Microseconds UTC.
-std::int64_t micros_now();
+/// The absolute form; kInvalidArgument for what no system call would take as it stands. `what`
+/// names it in messages.
+Result<std::string> checked_path(storage::FileSystem& files, const std::string& path,
+                                 const std::string& what);
+
+/// What all collections say of themselves in `bytes`, as of `snapshot` (null: now).
+Result<std::vector<storage::CollectionManifest>> read_manifests(
+    const storage::ByteStore& bytes, const storage::ByteSnapshot* snapshot = nullptr);
 
 }  // namespace anear

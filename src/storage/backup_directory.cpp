@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -179,11 +178,6 @@ Result<Checksum128> accept(const std::string& path, const BackupSource& source,
   if (!source.crc32c || *source.crc32c == sums.crc32c) return sums.checksum;
   return Error{ErrorCode::kCorruption, "'" + path + "' holds other bytes than were written",
                Subcode::kChecksum};
-}
-
-std::int64_t micros_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
 }  // namespace

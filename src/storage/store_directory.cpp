@@ -172,9 +172,13 @@ Result<StoreIdentity> make_identity() {
   if (got != static_cast<ssize_t>(identity.id.size())) {
     return Error{ErrorCode::kIo, std::string("getrandom: ") + std::strerror(errno)};
   }
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  identity.created = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  identity.created = micros_now();
   return identity;
+}
+
+std::int64_t micros_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
 Result<std::uint64_t> bytes_below(FileSystem& files, const std::string& directory) {

@@ -18,6 +18,7 @@
 #include "support/temp_directory.hpp"
 
 using namespace anear;
+using anear::test::must;
 using anear::test::must_open;
 using anear::test::NumberedBatches;
 using anear::testing::bytes_of_file;
@@ -28,13 +29,6 @@ using anear::testing::overwrite_file;
 using anear::testing::TempDirectory;
 
 namespace {
-
-template <typename T>
-T must(Result<T> result) {
-  INFO((result ? "" : result.error().message));
-  REQUIRE(result);
-  return std::move(*result);
-}
 
 /// A store with images, row files and a tail, and the commits that are in it.
 struct Source {

@@ -16,18 +16,12 @@ using namespace anear;
 using anear::test::add_docs;
 using anear::test::clustered_rows;
 using anear::test::docs_schema;
+using anear::test::must;
 using anear::test::must_open;
 using anear::test::NumberedBatches;
 using anear::testing::TempDirectory;
 
 namespace {
-
-template <typename T>
-T must(Result<T> result) {
-  INFO((result ? "" : result.error().message));
-  REQUIRE(result);
-  return std::move(*result);
-}
 
 Store must_open_there(const std::string& path) {
   return must_open(path, {.create_if_missing = false});

@@ -54,7 +54,7 @@ struct OnDisk {
                               .file_system = files});
   }
   Store open(Durability durability = Durability::kDurable) {
-    return test::opened(try_open(durability));
+    return test::must(try_open(durability));
   }
   /// Opens with files that do not fail.
   Store reopen() {

@@ -25,6 +25,7 @@ using anear::test::file_in;
 using anear::test::fill_entry;
 using anear::test::keys_in;
 using anear::test::must_open;
+using anear::test::remove_first;
 using anear::testing::bytes_of_file;
 using anear::testing::overwrite_file;
 using anear::testing::TempDirectory;
@@ -57,12 +58,6 @@ void flip_bit(const std::string& path, std::size_t byte) {
   std::string bytes = bytes_of_file(path);
   bytes[byte] = static_cast<char>(bytes[byte] ^ 8);
   overwrite_file(path, bytes);
-}
-
-void remove_first(const std::string& store, Family family) {
-  edit_bytes(store, [&](WriteBatch& batch, const ByteStore& bytes) {
-    batch.remove(family, keys_in(bytes, family).at(0));
-  });
 }
 
 void damage_first(const std::string& store, Family family) {

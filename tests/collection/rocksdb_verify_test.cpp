@@ -21,6 +21,7 @@ using anear::test::edit_bytes;
 using anear::test::fill_entry;
 using anear::test::keys_in;
 using anear::test::must_open;
+using anear::test::remove_first;
 using anear::testing::TempDirectory;
 
 namespace {
@@ -37,12 +38,6 @@ void make_store(const std::string& path) {
   REQUIRE(docs->flush());
   test::add_docs(*docs, rows, kRecords / 2, kRecords / 2);
   REQUIRE(store.close());
-}
-
-void remove_first(const std::string& store, Family family) {
-  edit_bytes(store, [&](WriteBatch& batch, const ByteStore& bytes) {
-    batch.remove(family, keys_in(bytes, family).at(0));
-  });
 }
 
 /// The values of the first two keys are exchanged.

@@ -479,6 +479,12 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(closed):
         assert f"process {os.getpid()}" in str(caught.value)
 
 
+def run_killed(script: str, path: pathlib.Path) -> None:
+    """Runs a program on the store at `path` that kills itself."""
+    environment = {"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"}
+    assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment).returncode == -9
+
+
 def test_a_killed_writer_leaves_the_store_open_to_others(closed):
     script = (
         "import anear, os, signal, sys\n"
@@ -486,8 +492,7 @@ def test_a_killed_writer_leaves_the_store_open_to_others(closed):
         "docs.upsert('last', [1.0] * 8)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    environment = {"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"}
-    assert subprocess.run([sys.executable, "-c", script, str(closed)], env=environment).returncode == -9
+    run_killed(script, closed)
     with anear.open(closed) as store:
         assert not store.recovery["clean"] and "last" in store["docs"] and len(store["docs"]) == 401
 
@@ -500,8 +505,7 @@ def test_a_store_that_lost_commits_is_recovered_on_request(tmp_path):
         "for i in range(4): docs.upsert(f'k{i}', [1.0, float(i)])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    environment = {"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"}
-    assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment).returncode == -9
+    run_killed(script, path)
     (log,) = [each for each in (path / "records").glob("*.log") if each.stat().st_size > 0]
     os.truncate(log, log.stat().st_size - 10)
     cut = log.read_bytes()

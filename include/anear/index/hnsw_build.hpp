@@ -64,9 +64,7 @@ inline void HnswIndex::link(Position position, Scratch& scratch,
   codes.prepare(position, scratch.code_query);
   const HnswGraph::Entry entry = graph_.entry();
   const Level height = graph_.level(position);
-  Position nearest = entry.position;
-  for (Level level = entry.level; level > height; --level)
-    nearest = greedy(scratch.code_query, nearest, level, scratch, nullptr);
+  Position nearest = descend(scratch.code_query, entry, height, scratch, nullptr);
   const Level top = std::min(height, entry.level);
   if (chosen.size() <= top) chosen.resize(top + 1);
   for (Level level = top + 1; level-- > 0;) {
@@ -170,9 +168,7 @@ inline bool HnswIndex::link_from_nearest(Position position, const std::vector<bo
                                          Scratch& scratch) {
   table_.codes().prepare(position, scratch.code_query);
   const HnswGraph::Entry entry = graph_.entry();
-  Position nearest = entry.position;
-  for (Level level = entry.level; level > 0; --level)
-    nearest = greedy(scratch.code_query, nearest, level, scratch, nullptr);
+  Position nearest = descend(scratch.code_query, entry, 0, scratch, nullptr);
   // What is reached from above alone leads nowhere on level 0.
   if (!seen[nearest]) nearest = entry.position;
   const Walk walk{.ef = options_.ef_construction, .hidden = position, .building = true};

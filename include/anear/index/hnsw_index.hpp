@@ -131,6 +131,9 @@ class HnswIndex : public TableIndex {
   /// False when none of the positions near to it had room: then the last link of the nearest one
   /// made place.
   bool link_from_nearest(Position position, const std::vector<bool>& seen, Scratch& scratch);
+  /// Greedy walks from the entry point down to `level`, which it leaves to the caller.
+  Position descend(const PreparedQuery& query, HnswGraph::Entry entry, Level level,
+                   Scratch& scratch, SearchCost* cost) const;
   Position greedy(const PreparedQuery& query, Position entry, Level level, Scratch& scratch,
                   SearchCost* cost) const;
   /// False when it gave up.
@@ -225,10 +228,15 @@ inline bool HnswIndex::walk_from_top(const PreparedQuery& query, const Walk& wal
                                      SearchCost* cost) const {
   const HnswGraph::Entry entry = graph_.entry();
   if (entry.position == kNoPosition) return true;
+  return beam_search(query, descend(query, entry, 0, scratch, cost), walk, scratch, cost);
+}
+
+inline Position HnswIndex::descend(const PreparedQuery& query, HnswGraph::Entry entry, Level level,
+                                   Scratch& scratch, SearchCost* cost) const {
   Position nearest = entry.position;
-  for (Level level = entry.level; level > 0; --level)
-    nearest = greedy(query, nearest, level, scratch, cost);
-  return beam_search(query, nearest, walk, scratch, cost);
+  for (Level at = entry.level; at > level; --at)
+    nearest = greedy(query, nearest, at, scratch, cost);
+  return nearest;
 }
 
 inline Position HnswIndex::greedy(const PreparedQuery& query, Position entry, Level level,

@@ -77,6 +77,9 @@ Status write_backups_identity(FileSystem& files, const std::string& directory,
 /// A new identity from the operating system's random source, of this moment.
 Result<StoreIdentity> make_identity();
 
+/// Microseconds UTC.
+std::int64_t micros_now();
+
 /// Bytes of all files below `directory`. Files that vanish meanwhile are skipped.
 Result<std::uint64_t> bytes_below(FileSystem& files, const std::string& directory);
 

@@ -111,4 +111,11 @@ inline std::vector<std::string> keys_in(const storage::ByteStore& bytes, storage
   return keys;
 }
 
+/// The first key of a family is gone, and what stood under it.
+inline void remove_first(const std::string& store, storage::Family family) {
+  edit_bytes(store, [&](storage::WriteBatch& batch, const storage::ByteStore& bytes) {
+    batch.remove(family, keys_in(bytes, family).at(0));
+  });
+}
+
 }  // namespace anear::test

@@ -9,14 +9,16 @@
 
 namespace anear::test {
 
-inline Store opened(Result<Store> store) {
-  INFO((store ? "" : store.error().message));
-  REQUIRE(store);
-  return std::move(*store);
+/// What `result` holds; fails the test with what it says otherwise.
+template <typename T>
+T must(Result<T> result) {
+  INFO((result ? "" : result.error().message));
+  REQUIRE(result);
+  return std::move(*result);
 }
 
 inline Store must_open(const std::string& path, const StoreOptions& options = {}) {
-  return opened(Store::open(path, options));
+  return must(Store::open(path, options));
 }
 
 inline Store memory_store(StoreOptions options = {}) {
