@@ -26,11 +26,6 @@ Status check_expected(const PreparedBatch& batch, const Records& current) {
   return {};
 }
 
-bool has_rows(const PreparedRecord& record) {
-  return std::any_of(record.rows.begin(), record.rows.end(),
-                     [](const std::string& row) { return !row.empty(); });
-}
-
 std::vector<std::uint64_t> checksums_of(const PreparedRecord& record) {
   std::vector<std::uint64_t> checksums;
   checksums.reserve(record.rows.size());
@@ -54,8 +49,8 @@ Fields merged(const Fields& under, const Fields& over) {
 
 }  // namespace
 
-Commit::Commit(StoreRuntime& runtime)
-    : runtime_(runtime), sequence_(runtime.last_sequence), now_(storage::micros_now()) {}
+Commit::Commit(StoreRuntime& runtime, Sequence written)
+    : runtime_(runtime), sequence_(written), now_(storage::micros_now()) {}
 
 Status Commit::stage(WriteRequest& request) {
   if (Status exists = request.collection->check_exists(); !exists) return exists;
@@ -112,7 +107,8 @@ Status Commit::stage_update(WriteRequest& request) {
   std::vector<PreparedRecord>& records = request.batch.records;
   const auto current = read_current(collection, records, {.fields = true, .payload = true});
   if (!current) return current.error();
-  const View view = collection.pin();  // No request of this group names these records.
+  // All earlier commits are published, and no request of this group names these records.
+  const View view = collection.pin();
   std::size_t moved = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (!(*current)[i]) {
@@ -120,7 +116,7 @@ Status Commit::stage_update(WriteRequest& request) {
                    "there is no record " + quoted(records[i].key) + " to update", Subcode::kNone,
                    static_cast<std::int64_t>(i)};
     }
-    if (!has_rows(records[i])) continue;
+    if (!records[i].has_rows()) continue;
     ++moved;
     if (Status filled = fill_rows(view, *(*current)[i], records[i]); !filled)
       return std::move(filled).error().at_record(static_cast<std::int64_t>(i));
@@ -140,7 +136,7 @@ Status Commit::stage_update(WriteRequest& request) {
     header.updated = now_;
     header.sequence = sequence_ + 1;
     const std::string_view payload = request.batch.sets_payload ? record.payload : old.payload;
-    const bool moves = has_rows(record);
+    const bool moves = record.has_rows();
     const Slot slot = moves ? next++ : old_slot;
     const auto rows = moves ? checksums_of(record) : old.rows;
     if (moves) {
@@ -304,7 +300,9 @@ void Commit::finish(WriteRequest& request, const std::vector<keys::Change>& chan
   ++sequence_;
   batch_.put(Family::kChanges, keys::change({request.collection->number, sequence_}),
              keys::encode_changes(changes));
-  effect_on(*request.collection).sequence = sequence_;
+  Effect& effect = effect_on(*request.collection);
+  effect.sequence = sequence_;
+  effect.next_slot = request.collection->next_slot;
   request.sequence = sequence_;
   request.affected = changes.size();
 }
@@ -312,9 +310,19 @@ void Commit::finish(WriteRequest& request, const std::vector<keys::Change>& chan
 Status Commit::write() {
   containers_.write_to(batch_);
   batch_.put(Family::kMeta, keys::kSequence, keys::encode_sequence(sequence_));
-  const bool durable = runtime_.options.durability == Durability::kDurable;
-  if (Status written = runtime_.bytes->write(batch_, durable); !written) return written;
-  if (!durable) return {};
+  if (Status written = runtime_.bytes->write(batch_, /*sync=*/false); !written) return written;
+  written_ = runtime_.bytes->snapshot();
+  return {};
+}
+
+Status Commit::settle() {
+  if (runtime_.options.durability != Durability::kDurable) return {};
+  if (Status synced = runtime_.bytes->sync(); !synced) {
+    // Also where a later commit has stopped the store: this one is in the log.
+    Error error = std::move(synced).error();
+    error.code = ErrorCode::kOutcomeUnknown;
+    return error;
+  }
   // A mark that lags is allowed: the commit itself is on the disk.
   if (Status marked = runtime_.set_mark(sequence_); !marked) runtime_.log(marked.error().message);
   return {};
@@ -322,14 +330,13 @@ Status Commit::write() {
 
 void Commit::publish() {
   containers_.touch(runtime_.filters, sequence_);
-  storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();
   const std::lock_guard hold(runtime_.versions);
-  runtime_.snapshot.swap(snapshot);
+  runtime_.snapshot.swap(written_);
   runtime_.last_sequence = sequence_;
   for (const auto& [collection, effect] : effects_) {
     publish_version(*collection, [&](CollectionVersion& version) {
       version.sequence = effect.sequence;
-      version.next_slot = collection->next_slot;
+      version.next_slot = effect.next_slot;
       for (const Slot slot : effect.died) version.live.remove(slot);
       for (const Slot slot : effect.born) version.live.insert(slot);
       for (std::size_t v = 0; v < effect.appended.size(); ++v) {

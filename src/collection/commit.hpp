@@ -3,7 +3,7 @@
 // Staging writes rows into the tail and keys into the key table at once: nobody sees them before
 // publish() makes their slots live.
 //
-// Threads: one at a time (the leader's).
+// Threads: a commit belongs to one; CommitQueue says what of two commits may overlap.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +23,21 @@ namespace anear {
 
 class Commit {
  public:
-  explicit Commit(StoreRuntime& runtime);
+  /// `written`: the last sequence that was given out, published or not.
+  Commit(StoreRuntime& runtime, Sequence written);
 
   /// Adds the request, or refuses it without a trace: kConflict, kNotFound (update), kLimitExceeded
   /// (slots), kNotFound (the collection was dropped), kCorruption.
   Status stage(WriteRequest& request);
   bool empty() const noexcept { return batch_.empty(); }
-  /// Writes what was staged, syncs and marks it as the store's durability asks.
+  /// The last sequence given out, with what was staged.
+  Sequence sequence() const noexcept { return sequence_; }
+  /// Hands what was staged to the kernel.
   Status write();
-  /// Makes it visible: after write().
+  /// Syncs and marks it: after write(), and after every earlier commit was settled. Beside the
+  /// staging and writing of later ones. kOutcomeUnknown.
+  Status settle();
+  /// Makes it visible: last of all, in the order of sequences.
   void publish();
 
  private:
@@ -45,6 +51,7 @@ class Commit {
   /// What the commit does to one collection.
   struct Effect {
     Sequence sequence = 0;
+    Slot next_slot = 0;
     std::vector<Slot> born;
     std::vector<Slot> died;
     std::vector<std::vector<TailPart>> appended;  ///< By vector.
@@ -74,6 +81,7 @@ class Commit {
   storage::RecordEncoder encoder_;
   ContainerChanges containers_;
   std::map<CollectionState*, Effect> effects_;
+  storage::SnapshotPointer written_;  ///< The bytes as this commit left them.
 };
 
 }  // namespace anear

@@ -1,5 +1,6 @@
 #include "collection/commit_queue.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -22,29 +23,44 @@ bool add_keys(const WriteRequest& request, std::unordered_set<std::string>& keys
   return true;
 }
 
+/// Whether staging needs what earlier commits published.
+bool reads_version(const WriteRequest& request) {
+  if (request.kind == WriteRequest::Kind::kDeleteMatching) return true;
+  if (request.kind != WriteRequest::Kind::kUpdate) return false;
+  const auto& records = request.batch.records;
+  return std::any_of(records.begin(), records.end(),
+                     [](const PreparedRecord& record) { return record.has_rows(); });
+}
+
 }  // namespace
 
 void CommitQueue::submit(WriteRequest& request) {
   Waiting self{&request, {}, false};
   std::unique_lock lock(mutex_);
   waiting_.push_back(&self);
-  self.ready.wait(lock, [&] { return self.done || waiting_.front() == &self; });
+  self.ready.wait(lock,
+                  [&] { return self.done || (!waiting_.empty() && waiting_.front() == &self); });
   if (self.done) return;
 
-  const std::vector<Waiting*> group = take_group();
   lock.unlock();
-  commit_group(group);
+  std::unique_lock committing(committing_);
+  lock.lock();
+  // Only now: whoever came meanwhile is in it.
+  const Group group = take_group();
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(group.size()));
+  if (!waiting_.empty()) waiting_.front()->ready.notify_one();
+  lock.unlock();
+
+  commit_group(std::move(committing), group);
   lock.lock();
   for (Waiting* member : group) {
-    waiting_.pop_front();
     member->done = true;
     if (member != &self) member->ready.notify_one();
   }
-  if (!waiting_.empty()) waiting_.front()->ready.notify_one();
 }
 
-std::vector<CommitQueue::Waiting*> CommitQueue::take_group() {
-  std::vector<Waiting*> group{waiting_.front()};
+CommitQueue::Group CommitQueue::take_group() {
+  Group group{waiting_.front()};
   if (group.front()->request->kind == WriteRequest::Kind::kDeleteMatching) return group;
   if (waiting_.size() == 1) return group;
   std::unordered_set<std::string> keys;
@@ -61,34 +77,48 @@ std::vector<CommitQueue::Waiting*> CommitQueue::take_group() {
   return group;
 }
 
-void CommitQueue::commit_group(const std::vector<Waiting*>& group) {
-  const std::lock_guard hold(committing_);
-  Commit commit(runtime_);
+void CommitQueue::commit_group(std::unique_lock<std::mutex> committing, const Group& group) {
+  std::unique_lock settling(settling_, std::defer_lock);
+  if (std::any_of(group.begin(), group.end(),
+                  [](const Waiting* member) { return reads_version(*member->request); }))
+    settling.lock();
+  Commit commit(runtime_, written_);
   for (Waiting* member : group) member->request->status = commit.stage(*member->request);
   if (commit.empty()) return;
-  if (Status written = commit.write(); !written) {
+  const auto fail = [&](const Status& status) {
     for (Waiting* member : group) {
-      if (member->request->status) member->request->status = written;
+      if (member->request->status) member->request->status = status;
     }
-    return;
-  }
+  };
+  if (Status written = commit.write(); !written) return fail(written);
+  written_ = commit.sequence();
+  if (!settling.owns_lock()) settling.lock();
+  committing.unlock();
+  if (Status settled = commit.settle(); !settled) return fail(settled);
   commit.publish();
 }
 
+std::unique_lock<std::mutex> CommitQueue::pause() {
+  std::unique_lock committing(committing_);
+  const std::lock_guard settled(settling_);
+  return committing;
+}
+
 Status CommitQueue::commit_meta(storage::WriteBatch batch) {
-  const std::lock_guard hold(committing_);
-  const Sequence sequence = runtime_.last_sequence + 1;
+  const auto paused = pause();
+  const Sequence sequence = written_ + 1;
   batch.put(storage::Family::kMeta, keys::kSequence, keys::encode_sequence(sequence));
   return write_apart(batch, sequence);
 }
 
 Status CommitQueue::commit_derived(const storage::WriteBatch& batch) {
-  const std::lock_guard hold(committing_);
-  return write_apart(batch, runtime_.last_sequence);
+  const auto paused = pause();
+  return write_apart(batch, written_);
 }
 
 Status CommitQueue::write_apart(const storage::WriteBatch& batch, Sequence sequence) {
   if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
+  written_ = sequence;
   if (Status marked = runtime_.set_mark(sequence); !marked) runtime_.log(marked.error().message);
   storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();
   const std::lock_guard publishing(runtime_.versions);

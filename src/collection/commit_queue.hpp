@@ -1,16 +1,20 @@
 // The one way into the store: writers queue, the first of them leads and commits for all that wait.
 //
-//   submit ─▶ queue ─▶ leader: take a group → stage each request → one atomic write, one sync, one
-//   mark → publish the versions → wake all
+//   submit ─▶ queue ─▶ leader: take a group → stage each request → one atomic write
+//                              ─▶ one sync, one mark → publish the versions → wake all
+//
+// While one group is synced the next one is taken, staged and written: `committing_` is held for
+// the first half, `settling_` for the second, which is taken before the first is let go.
 //
 // Invariants
 //   (1) A request is staged whole or refused whole; a refusal does not touch the others.
 //   (2) No two requests of a group name the same key, so that staging may read the bytes as they
-//   are. (3) Versions are published in the order of sequences, after the write and, when durable,
-//   after
+//       are. What reads a version (an update of rows, a filter) is staged once all is published.
+//   (3) Versions are published in the order of sequences, after the write and, when durable, after
 //       its sync.
 //   (4) After a failed write the store accepts no other one (ByteStore); its group's outcome is
-//       kOutcomeUnknown, or kNoSpace when it is surely not there.
+//       kOutcomeUnknown, or kNoSpace when it is surely not there. After a failed sync that of a
+//       group written behind it is kOutcomeUnknown as well.
 //
 // Threads: submit(), commit_meta() and commit_derived() from any.
 #pragma once
@@ -46,7 +50,9 @@ struct WriteRequest {
 
 class CommitQueue {
  public:
-  explicit CommitQueue(StoreRuntime& runtime) : runtime_(runtime) {}
+  /// The store is open as far as its last sequence.
+  explicit CommitQueue(StoreRuntime& runtime)
+      : runtime_(runtime), written_(runtime.last_sequence) {}
 
   /// Returns when the request was committed or refused, as its outcome says.
   void submit(WriteRequest& request);
@@ -56,8 +62,8 @@ class CommitQueue {
   Status commit_meta(storage::WriteBatch batch);
   /// Commits where things stand now: no change that a sequence counts. Synced in either mode.
   Status commit_derived(const storage::WriteBatch& batch);
-  /// While the lock is held nothing is written.
-  std::unique_lock<std::mutex> pause() { return std::unique_lock(committing_); }
+  /// While the lock is held nothing is written, and all that was is published.
+  std::unique_lock<std::mutex> pause();
 
  private:
   struct Waiting {
@@ -65,15 +71,18 @@ class CommitQueue {
     std::condition_variable ready;
     bool done = false;
   };
+  using Group = std::vector<Waiting*>;
 
-  std::vector<Waiting*> take_group();
-  void commit_group(const std::vector<Waiting*>& group);
+  Group take_group();
+  void commit_group(std::unique_lock<std::mutex> committing, const Group& group);
   Status write_apart(const storage::WriteBatch& batch, Sequence sequence);
 
   StoreRuntime& runtime_;
   std::mutex mutex_;
   std::deque<Waiting*> waiting_;  ///< Under `mutex_`; the first one leads.
-  std::mutex committing_;         ///< Held while anything is written.
+  std::mutex committing_;         ///< Held while anything is staged and written.
+  std::mutex settling_;           ///< Held while what was written is synced and published.
+  Sequence written_;              ///< Under `committing_`: the last one given out.
 };
 
 }  // namespace anear

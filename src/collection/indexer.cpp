@@ -210,6 +210,8 @@ Status Indexer::index(CollectionState& collection, Images images) {
   if (status) mark_dead(collection);
   if (status) status = rebuild(collection);
   if (status) status = calibrate(collection);
+  // What was measured may ask for other codes.
+  if (status) status = rebuild(collection);
   if (status) status = renew_images(collection, images);
   const std::lock_guard publishing(runtime_.versions);
   if (!status) {
@@ -331,8 +333,11 @@ bool Indexer::Waiting::keep_tail_short(void* context, std::size_t, std::size_t) 
 Status Indexer::calibrate(CollectionState& collection) {
   const View view = collection.pin();
   for (const SearchedVector& vector : view->vectors) {
-    // While rows still come in, the next round measures.
-    if (stopping_ || vector.tail.rows() != 0 || !vector.index->needs_calibration()) continue;
+    // While rows still come in, the next round measures, unless somebody relies on it now.
+    const bool is_due = vector.tail.rows() == 0
+                            ? vector.index->needs_calibration()
+                            : collection.is_searched() && vector.index->is_calibration_overdue();
+    if (stopping_ || !is_due) continue;
     if (Status status = vector.index->calibrate({.threads = 1}); !status) return status;
     ++collection.changed_since_image;
   }

@@ -84,9 +84,16 @@ Status copy_rows(AnyIndex& index, const VectorSchema& vector, const AnyIndex& fr
   return {};
 }
 
-/// Empty, and trained where that is due.
+/// Empty, and trained where that is due. A graph whose codes did not tell its rows apart gets the
+/// rows to walk on.
 Result<AnyIndex> make_trained(const VectorSchema& vector, const AnyIndex& from,
                               const BuildOptions& build) {
+  const auto* graph = std::get_if<HnswOptions>(&vector.index);
+  if (graph != nullptr && (!from.table().has_codes() || !from.do_codes_suffice(build))) {
+    HnswOptions options = with_rows_of(vector, *graph);
+    options.codes = options.rows;
+    return AnyIndex::create(vector.dimension, options);
+  }
   const auto* chosen = std::get_if<IvfPqOptions>(&vector.index);
   if (chosen == nullptr || from.size() < chosen->train_from) return make_index(vector);
   auto options = with_rows_of(vector, *chosen);
@@ -114,8 +121,11 @@ Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections) {
   if (kind == FlatIndex::kKind) return AnyIndex::attach(vector.dimension, exact(vector), sections);
   const auto* hnsw = std::get_if<HnswOptions>(&vector.index);
-  if (kind == HnswIndex::kKind && hnsw != nullptr)
-    return AnyIndex::attach(vector.dimension, with_rows_of(vector, *hnsw), sections);
+  if (kind == HnswIndex::kKind && hnsw != nullptr) {
+    HnswOptions options = with_rows_of(vector, *hnsw);
+    if (!sections.has("codes")) options.codes = options.rows;  // See make_trained().
+    return AnyIndex::attach(vector.dimension, options, sections);
+  }
   const auto* ivf = std::get_if<IvfPqOptions>(&vector.index);
   if (kind == IvfPqIndex::kKind && ivf != nullptr)
     return AnyIndex::attach(vector.dimension, with_rows_of(vector, *ivf), sections);
@@ -133,6 +143,7 @@ bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
   // Deleted positions take memory, disk and time: at most two in seven.
   const std::size_t deleted = index.positions() - index.size();
   if (deleted > kDeletedKept && deleted > index.size() * 2 / 5) return true;
+  if (!index.do_codes_suffice()) return true;
   const auto* options = std::get_if<IvfPqOptions>(&vector.index);
   if (options == nullptr) return false;
   if (index.ivf_pq() == nullptr) return index.size() >= options->train_from;

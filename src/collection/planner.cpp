@@ -25,12 +25,15 @@ bool is_comparing_cheaper(std::size_t matches, std::size_t rows, std::size_t eff
 bool is_exact(const Query& query, const AnyIndex& index, std::size_t matches) {
   if (query.recall >= 1.0F || index.is_flat()) return true;
   if (matches <= kComparedAtMost) return true;
+  if (query.effort == 0 && index.is_calibration_overdue()) return true;  // Soon it is not.
   if (matches == index.size()) return false;
   return std::visit(
       [&](const auto& of_kind) {
         if constexpr (requires { of_kind.options().links_max; }) {
+          const double share =
+              static_cast<double>(matches) / static_cast<double>(std::max(index.size(), matches));
           const std::size_t effort =
-              query.effort != 0 ? query.effort : of_kind.effort_for(query.recall, query.k);
+              query.effort != 0 ? query.effort : of_kind.effort_for(query.recall, query.k, share);
           return is_comparing_cheaper(matches, index.size(), effort, of_kind.options().links_max);
         } else {
           return false;

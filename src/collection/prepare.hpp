@@ -4,6 +4,7 @@
 // Threads: pure functions.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,11 @@ struct PreparedRecord {
   /// One for each vector of the schema, in its order: the row as stored (keys::encode_row), empty
   /// when there is none.
   std::vector<std::string> rows{};
+
+  bool has_rows() const noexcept {
+    return std::any_of(rows.begin(), rows.end(),
+                       [](const std::string& row) { return !row.empty(); });
+  }
 };
 
 struct PreparedBatch {

@@ -19,7 +19,8 @@ Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& run
        .read_only = read_only,
        .file_system = runtime.files,
        .merge = merge_containers,
-       .file_list = file_list});
+       .file_list = file_list,
+       .reserve_log = runtime.options.durability == Durability::kDurable});
 }
 #else
 Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,

@@ -66,14 +66,20 @@ std::vector<Neighbor> Tail::nearest(VectorView query, const SearchOptions& optio
                                     Scratch& scratch, SearchCost* cost) const {
   if (parts_.empty() || options.k == 0) return {};
   const std::size_t depth = VectorTable::rerank_depth(options.k);
-  const bool by_rows = options.recall >= 1.0F || rows_ <= depth;
-  scratch.found.reset(by_rows ? options.k : depth);
-  const std::size_t compared = scan(query, by_rows, options, scratch);
-  if (cost != nullptr) {
-    cost->distances += compared;
-    cost->reranked += scratch.found.size();
+  for (bool by_rows = options.recall >= 1.0F || rows_ <= depth;; by_rows = true) {
+    scratch.found.reset(by_rows ? options.k : depth);
+    scratch.code_errors.clear();
+    const std::size_t compared = scan(query, by_rows, options, scratch);
+    std::vector<Neighbor>& found = scratch.found.sorted();
+    if (cost != nullptr) {
+      cost->distances += compared;
+      cost->reranked += found.size();
+    }
+    const bool is_all = by_rows || found.size() < depth;
+    const float last = found.empty() ? 0 : found.back().distance;
+    auto nearest = rerank(query, options.k, found, scratch);
+    if (is_all || scratch.code_errors.puts_beyond(last, nearest.back().distance)) return nearest;
   }
-  return rerank(query, options.k, scratch);
 }
 
 std::size_t Tail::scan(VectorView query, bool by_rows, const SearchOptions& options,
@@ -107,16 +113,19 @@ std::size_t Tail::scan(VectorView query, bool by_rows, const SearchOptions& opti
   return compared;
 }
 
-std::vector<Neighbor> Tail::rerank(VectorView query, std::size_t k, Scratch& scratch) const {
-  std::vector<Neighbor>& found = scratch.found.sorted();
+std::vector<Neighbor> Tail::rerank(VectorView query, std::size_t k, std::vector<Neighbor>& found,
+                                   Scratch& scratch) const {
   parts_.front().segment->rows().prepare(query, scratch.row_query);
   for (Neighbor& neighbor : found) {
     std::uint32_t place = neighbor.reference;
     auto part = parts_.begin();
     for (; place >= part->end - part->begin; ++part) place -= part->end - part->begin;
     place += part->begin;
-    neighbor = {part->segment->rows().distance(scratch.row_query, place),
-                part->segment->slot(place)};
+    const float distance = part->segment->rows().distance(scratch.row_query, place);
+    scratch.code_errors.add(
+        distance, neighbor.distance,
+        part->segment->codes().deviation(scratch.code_query, place, neighbor.distance));
+    neighbor = {distance, part->segment->slot(place)};
   }
   std::sort(found.begin(), found.end());
   return {found.begin(), found.begin() + static_cast<std::ptrdiff_t>(std::min(k, found.size()))};

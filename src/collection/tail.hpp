@@ -79,8 +79,8 @@ class Tail {
   VectorView row(Slot slot) const;
 
   /// The k nearest of the wanted slots, with exact distances, nearest first: found by comparing all
-  /// rows with recall 1 or where they are few, otherwise all codes and as many rows as
-  /// VectorTable::rerank_depth() says, which is exact in practice.
+  /// rows with recall 1 or where they are few or codes do not tell them apart (CodeErrors),
+  /// otherwise all codes and as many rows as VectorTable::rerank_depth() says.
   std::vector<Neighbor> nearest(VectorView query, const SearchOptions& options, Scratch& scratch,
                                 SearchCost* cost) const;
 
@@ -90,7 +90,8 @@ class Tail {
   std::size_t scan(VectorView query, bool by_rows, const SearchOptions& options,
                    Scratch& scratch) const;
   /// Turns numbers into slots with exact distances, the nearest k of them.
-  std::vector<Neighbor> rerank(VectorView query, std::size_t k, Scratch& scratch) const;
+  std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::vector<Neighbor>& found,
+                               Scratch& scratch) const;
 
   std::vector<TailPart> parts_;
   std::size_t rows_ = 0;

@@ -1,5 +1,7 @@
 #include "rocksdb_file_system.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <limits>
 #include <span>
 #include <string>
@@ -114,6 +116,69 @@ class WritableFile final : public rocksdb::FSWritableFile {
   std::uint64_t size_;
 };
 
+/// A log of which small parts are synced one by one. Zeros are written ahead of what it holds: a
+/// sync then has neither a new size nor new blocks to make durable, which costs a file system more
+/// than the bytes (measured on ext4: 100 µs instead of 170). RocksDB skips zeros when it reads a
+/// log. Closed, it ends where its last record does.
+class LogFile final : public rocksdb::FSWritableFile {
+ public:
+  LogFile(std::unique_ptr<File> file, std::uint64_t size)
+      : file_(std::move(file)), size_(size), end_(size) {}
+
+  IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    const bool is_reserved = size_ < end_;
+    const Status done =
+        is_reserved ? file_->write_at(size_, bytes_of(data)) : file_->append(bytes_of(data));
+    if (!done) return to_rocksdb(done);
+    size_ += data.size();
+    unsynced_ += data.size();
+    if (size_ >= end_) {
+      end_ = size_;
+      if (is_synced_often_) reserve();
+    }
+    return IOStatus::OK();
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
+                  IODebugContext* debug) override {
+    return Append(data, options, debug);
+  }
+  IOStatus Truncate(std::uint64_t size, const IOOptions&, IODebugContext*) override {
+    if (size == size_) return IOStatus::OK();
+    const Status done = file_->truncate(size);
+    if (done) size_ = end_ = size;
+    return to_rocksdb(done);
+  }
+  IOStatus Close(const IOOptions&, IODebugContext*) override {
+    if (end_ > size_) {
+      if (Status cut = file_->truncate(size_); !cut) return to_rocksdb(cut);
+    }
+    return to_rocksdb(file_->close());
+  }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  // Beside Append(): both counters are hints.
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    constexpr std::uint64_t kSmall = 32 << 10;
+    is_synced_often_ = unsynced_.exchange(0) < kSmall;
+    return sync_outcome(file_->sync());
+  }
+  bool IsSyncThreadSafe() const override { return true; }
+  std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
+
+ private:
+  void reserve() {
+    constexpr std::uint64_t kLeast = 16 << 10, kMost = 512 << 10;
+    const std::vector<std::byte> zeros(std::clamp(size_.load(), kLeast, kMost));
+    // On a full disk the records alone may still find room.
+    if (file_->write_at(end_, zeros)) end_ += zeros.size();
+  }
+
+  std::unique_ptr<File> file_;
+  std::atomic<std::uint64_t> size_;  ///< Of what was appended.
+  std::uint64_t end_;                ///< Of the file.
+  std::atomic<std::uint64_t> unsynced_{0};
+  std::atomic<bool> is_synced_often_{false};
+};
+
 /// A list of the database's files: what of it was synced is told to the tracker.
 class ListFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
@@ -209,6 +274,8 @@ class RocksFileSystem final : public rocksdb::FileSystem {
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
     if (access_->sealed) return sealed();
+    if (access_->reserve_logs && path.ends_with(".log"))
+      return open_as_writable<LogFile>(path, OpenMode::kCreateOrTruncate, result);
     const IOStatus opened = open_writable(path, OpenMode::kCreateOrTruncate, result);
     const std::uint64_t number = list_number(path);
     if (opened.ok() && number != 0)
@@ -368,11 +435,16 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus open_writable(const std::string& path, OpenMode mode,
                          std::unique_ptr<rocksdb::FSWritableFile>* result) {
+    return open_as_writable<WritableFile>(path, mode, result);
+  }
+  template <typename Writer>
+  IOStatus open_as_writable(const std::string& path, OpenMode mode,
+                            std::unique_ptr<rocksdb::FSWritableFile>* result) {
     auto file = files_->open(path, mode);
     if (!file) return to_rocksdb(file.error());
     const auto size = (*file)->size();
     if (!size) return to_rocksdb(size.error());
-    *result = std::make_unique<WritableFile>(std::move(*file), *size);
+    *result = std::make_unique<Writer>(std::move(*file), *size);
     return IOStatus::OK();
   }
 

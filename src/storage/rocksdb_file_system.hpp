@@ -23,6 +23,8 @@ struct FileAccess {
   /// closed and not yet destroyed, would otherwise remove what its successor has made. RocksDB
   /// removes every file that it does not know when it is destroyed.
   std::atomic<bool> sealed{false};
+  /// Logs that are synced every few records are kept longer than what they hold: see LogFile.
+  bool reserve_logs = false;
 };
 
 std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files,

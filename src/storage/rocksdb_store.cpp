@@ -8,6 +8,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <map>
 
@@ -36,8 +37,35 @@ Error closed_error() { return Error{ErrorCode::kClosed, "the store is closed"}; 
 /// the writer has removed them.
 constexpr int kTablesOpenMax = 256;
 
-/// The files of a database by what changes with every write: bytes of each log, by name.
-using LogFiles = std::map<std::string, std::uint64_t>;
+/// What of a log changes with every write: its size and, where it was reserved, the end of what it
+/// holds (each record has a header that is not zero).
+struct LogEnds {
+  std::uint64_t bytes = 0;
+  std::uint64_t held = 0;
+
+  bool operator==(const LogEnds&) const = default;
+};
+
+/// The logs of a database, by name.
+using LogFiles = std::map<std::string, LogEnds>;
+
+Result<LogEnds> ends_of(FileSystem& files, const std::string& path) {
+  const auto file = files.open(path, OpenMode::kRead);
+  if (!file) return file.error();
+  const auto bytes = (*file)->size();
+  if (!bytes) return bytes.error();
+  std::array<std::byte, 4'096> part;
+  for (std::uint64_t end = *bytes; end > 0;) {
+    const std::uint64_t begin = (end - 1) / part.size() * part.size();
+    const auto got = (*file)->read_at(begin, std::span(part).first(end - begin));
+    if (!got) return got.error();
+    for (std::size_t left = *got; left > 0; --left) {
+      if (part[left - 1] != std::byte{0}) return LogEnds{*bytes, begin + left};
+    }
+    end = begin;
+  }
+  return LogEnds{*bytes, 0};
+}
 
 Result<LogFiles> logs_in(FileSystem& files, const std::string& directory) {
   const auto names = files.list(directory);
@@ -45,9 +73,9 @@ Result<LogFiles> logs_in(FileSystem& files, const std::string& directory) {
   LogFiles logs;
   for (const std::string& name : *names) {
     if (!name.ends_with(".log")) continue;
-    const auto facts = files.info(path_in(directory, name));
-    if (!facts) return facts.error();
-    logs.emplace(name, facts->bytes);
+    const auto ends = ends_of(files, path_in(directory, name));
+    if (!ends) return ends.error();
+    logs.emplace(name, *ends);
   }
   return logs;
 }
@@ -460,6 +488,7 @@ Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& op
     database->options = settled;
     database->parts = make_parts(settled.file_system);
     database->parts.access->sealed = settled.read_only;
+    database->parts.access->reserve_logs = settled.reserve_log;
     if (settled.read_only) database->note_what_is_opened();
     const rocksdb::Status opened = open_database(*database);
     // Also where it was opened: a log that the list was read with and that is gone by the time the

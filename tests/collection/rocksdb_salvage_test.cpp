@@ -21,6 +21,7 @@ using anear::test::near_to;
 using anear::testing::bytes_of_file;
 using anear::testing::copy_as_after_a_kill;
 using anear::testing::FaultFileSystem;
+using anear::testing::held_by_log;
 using anear::testing::overwrite_file;
 using anear::testing::TempDirectory;
 
@@ -59,7 +60,7 @@ void make_killed_store(const std::string& path) {
 
 void cut_log(const std::string& store) {
   const auto log = largest_log(store);
-  const std::string bytes = bytes_of_file(log);
+  const std::string bytes = held_by_log(log);
   overwrite_file(log, bytes.substr(0, bytes.size() - 200));
 }
 
@@ -67,7 +68,7 @@ void cut_log(const std::string& store) {
 void lose_commits(const std::string& store, bool cut) {
   if (cut) return cut_log(store);
   const auto log = largest_log(store);
-  std::string bytes = bytes_of_file(log);
+  std::string bytes = held_by_log(log);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   overwrite_file(log, bytes);
 }

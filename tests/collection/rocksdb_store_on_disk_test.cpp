@@ -321,7 +321,7 @@ TEST_CASE("A log that lost acknowledged commits is noticed") {
   copy_as_after_a_kill(path, copy);
   for (const auto& entry : std::filesystem::directory_iterator(copy + "/records")) {
     if (entry.path().extension() != ".log" || entry.file_size() == 0) continue;
-    std::string log = bytes_of_file(entry.path());
+    std::string log = testing::held_by_log(entry.path());
     SECTION("cut") { overwrite_file(entry.path(), log.substr(0, log.size() - 200)); }
     SECTION("one bit") {
       log[log.size() / 2] = static_cast<char>(log[log.size() / 2] ^ 1);

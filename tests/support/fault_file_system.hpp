@@ -51,9 +51,9 @@ struct Fault {
   ErrorCode code = ErrorCode::kIo;
   std::size_t after = 0;  ///< How many of them succeed first.
   std::size_t times = 1;  ///< How many of them fail then.
-  /// kAppend: how much of it reaches the file all the same.
+  /// kAppend, kWrite: how much of it reaches the file all the same.
   std::size_t bytes_written = 0;
-  /// kSync: what was appended since the last sync is lost, as by a kernel that drops the pages that
+  /// kSync: what was written since the last sync is lost, as by a kernel that drops the pages that
   /// it could not write. Otherwise it stays.
   bool loses_unsynced = false;
 
@@ -213,8 +213,15 @@ class FaultFileSystem : public storage::FileSystem {
       return below_->read_at(offset, out);
     }
     Status write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
-      if (auto fault = script_->next(Operation::kWrite, path_)) return error_of(*fault, path_);
-      return below_->write_at(offset, bytes);
+      const auto fault = script_->next(Operation::kWrite, path_);
+      const auto part = fault ? bytes.first(std::min(fault->bytes_written, bytes.size())) : bytes;
+      std::vector<std::byte> before(part.size());
+      const auto there = below_->read_at(offset, before);
+      if (!there) return there.error();
+      before.resize(*there);
+      unsynced_.emplace_back(offset, std::move(before));
+      if (Status put = below_->write_at(offset, part); !put) return put;
+      return fault ? Status{error_of(*fault, path_)} : Status{};
     }
     Status append(std::span<const std::byte> bytes) override {
       const auto fault = script_->next(Operation::kAppend, path_);
@@ -232,9 +239,14 @@ class FaultFileSystem : public storage::FileSystem {
         const auto size = below_->size();
         if (!size) return size.error();
         synced_ = *size;
+        unsynced_.clear();
         return {};
       }
       if (fault->loses_unsynced) {
+        for (auto write = unsynced_.rbegin(); write != unsynced_.rend(); ++write) {
+          if (Status put = below_->write_at(write->first, write->second); !put) return put;
+        }
+        unsynced_.clear();
         if (Status cut = below_->truncate(synced_); !cut) return cut;
       }
       return error_of(*fault, path_);
@@ -263,6 +275,8 @@ class FaultFileSystem : public storage::FileSystem {
     std::unique_ptr<storage::File> below_;
     std::shared_ptr<Script> script_;
     std::uint64_t synced_;
+    /// What stood where something was written since the last sync.
+    std::vector<std::pair<std::uint64_t, std::vector<std::byte>>> unsynced_;
   };
 
   std::shared_ptr<storage::FileSystem> below_ = storage::os_file_system();

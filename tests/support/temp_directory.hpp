@@ -48,6 +48,13 @@ inline std::string bytes_of_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+/// Of a log what it holds: without the zeros that a store that was killed has reserved behind it.
+inline std::string held_by_log(const std::string& path) {
+  std::string bytes = bytes_of_file(path);
+  bytes.resize(bytes.find_last_not_of('\0') + 1);
+  return bytes;
+}
+
 inline void overwrite_file(const std::string& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -68,8 +68,18 @@ class AnyIndex {
   bool needs_calibration() const {
     return std::visit([](const auto& index) { return index.needs_calibration(); }, index_);
   }
+  /// HnswIndex::is_calibration_overdue(); of the others, never.
+  bool is_calibration_overdue() const {
+    const auto* graph = std::get_if<HnswIndex>(&index_);
+    return graph != nullptr && graph->is_calibration_overdue();
+  }
   Status calibrate(const BuildOptions& build = {}) {
     return std::visit([&](auto& index) { return index.calibrate(build); }, index_);
+  }
+  /// HnswIndex::do_codes_suffice(); of the others, always.
+  bool do_codes_suffice(const BuildOptions& build = {}) const {
+    const auto* graph = std::get_if<HnswIndex>(&index_);
+    return graph == nullptr || graph->do_codes_suffice(build);
   }
   /// Reads the whole index: kCorruption where its parts disagree. Not beside a writer.
   Status verify() const {

@@ -73,6 +73,11 @@ class Calibration {
     return std::fabs(static_cast<double>(live) - rows) > 0.2 * rows;
   }
 
+  /// Whether it says next to nothing: there is none, or of less than half of the rows.
+  bool is_overdue(std::size_t live) const noexcept {
+    return !is_measured() || live >= 2 * stored_.rows;
+  }
+
   void clear(std::size_t rows) {
     stored_ = Stored{};
     stored_.rows = rows;
@@ -127,7 +132,9 @@ class Calibration {
   }
   static std::size_t measured_effort(const Curves& curves, float recall, std::size_t k) noexcept {
     const double low = effort_at(curves, 0, recall);
-    const double high = effort_at(curves, 1, recall);
+    // Farther than was measured, recall falls while effort grows as k does.
+    const bool is_far = k > kMeasured[1];
+    const double high = effort_at(curves, 1, is_far ? 1.0F - (1.0F - recall) / 2.0F : recall);
     if (k <= kMeasured[0]) return static_cast<std::size_t>(low);
     // Measured, and not reached.
     if (high == 0 || low == 0) return 0;

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -57,9 +58,24 @@ class HnswIndex : public TableIndex {
   Status calibrate(const BuildOptions& build = {});
   /// Whether a fifth of the rows changed since the last calibration.
   bool needs_calibration() const;
+  /// Whether searches beside an insertion that does not end should not wait for its end.
+  bool is_calibration_overdue() const {
+    const std::lock_guard<std::mutex> lock(state_->calibrating);
+    return size() > kComparedUnmeasured && state_->calibration.is_overdue(size());
+  }
   /// ef for a recall target at k: calibrated, or a careful default. 0: no walk reached the target,
   /// an exact scan is due.
   std::size_t effort_for(float recall, std::size_t k) const { return efforts_for(recall, k).near; }
+  /// The same where only a `share` of the positions may be returned.
+  std::size_t effort_for(float recall, std::size_t k, double share) const {
+    return effort_among(efforts_for(recall, k), k, share);
+  }
+
+  /// Whether walks on codes can find the nearest ten, as far as up to 64 own rows tell: comparing
+  /// all codes, and as many rows as a walk does, finds .99 of them. Where not, searches for more
+  /// than what a walk was measured to reach compare all rows: an index with codes of kind kF32 or
+  /// kF16 walks on. Measured once after each calibration, when asked for.
+  bool do_codes_suffice(const BuildOptions& build = {}) const;
 
   /// How many live positions no link on level 0 leads to, directly or not, from the entry point.
   /// Walks the whole graph.
@@ -81,11 +97,16 @@ class HnswIndex : public TableIndex {
  private:
   static constexpr std::uint32_t kExpanded = 0x80000000U;
   static constexpr std::size_t kDistancesBeforeGivingUp = 2'000;
+  static constexpr double kNearlyAll = 15.0 / 16.0;
+  static constexpr std::size_t kComparedUnmeasured = 8'192;
+  /// A sample of about a hundred queries does not know better how often the nearest is found.
+  static constexpr float kFirstUncertain = 0.008F;
 
   struct State {
     std::mutex writer;
     mutable std::mutex calibrating;
     Calibration calibration;
+    std::optional<bool> codes_suffice;  ///< Under `calibrating`; none: not measured.
     std::atomic<bool> reconnected{false};
   };
   /// The fixed facts of an index beside its sections.
@@ -98,6 +119,7 @@ class HnswIndex : public TableIndex {
   struct Efforts {
     std::size_t near = 0;
     std::size_t beyond = 0;
+    bool are_measured = true;
   };
   /// How a beam search ends and what it may return.
   struct Walk {
@@ -119,7 +141,13 @@ class HnswIndex : public TableIndex {
         graph_(options.links_max, options.seed),
         state_(std::make_unique<State>()) {}
 
+  /// How many of what a walk finds by codes are compared as rows.
+  static constexpr std::size_t walked_depth(std::size_t k) noexcept {
+    return std::max(2 * k, k + 10);
+  }
+
   Efforts efforts_for(float recall, std::size_t k) const;
+  static std::size_t effort_among(const Efforts& efforts, std::size_t k, double share) noexcept;
   /// Adds a curve for each k. `visible`: what is found beyond own.nearest; null: the nearest, too.
   void measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
                const BuildOptions& build, Calibration& measured) const;
@@ -194,32 +222,43 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
                                               : efforts_for(options.recall, options.k);
   const std::size_t reachable =
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
-  if (efforts.near == 0 || options.k >= reachable)
+  const double share = static_cast<double>(reachable) / static_cast<double>(positions());
+  const std::size_t ef = options.effort != 0 ? std::max(options.effort, options.k)
+                                             : effort_among(efforts, options.k, share);
+  // As many codes as that walk compares, one after another, are compared sooner.
+  const bool is_wide = share >= kNearlyAll && ef * options_.links_max >= reachable;
+  if (ef == 0 || options.k >= reachable || (is_wide && options.effort == 0))
     return table_.nearest_of(query, options, scratch, cost);
 
   // Codes tell little apart of what lies beyond: not fewer than an exact scan re-ranks.
   const std::size_t ef_beyond = std::max(efforts.beyond, VectorTable::rerank_depth(options.k));
   // Where few are wanted nearby, comparing all of them becomes the cheaper way.
-  const Walk walk{.ef = std::max(efforts.near, options.k),
+  const Walk walk{.ef = ef,
                   .ef_beyond = efforts.beyond != 0 ? ef_beyond : reachable,
-                  .share = static_cast<double>(reachable) / static_cast<double>(positions()),
+                  .share = share,
                   .wanted = options.wanted,
                   .distances_max = reachable + kDistancesBeforeGivingUp};
   auto nearest = walk_codes(query, options.k, walk, scratch, cost);
   // A walk that gave up, or a graph in parts: a short answer is never served.
   if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
-  return nearest;
+  // What was not measured has to show for itself that its codes tell rows apart.
+  const bool is_certain =
+      efforts.are_measured || !table_.has_codes() || options.effort != 0 ||
+      scratch.code_errors.puts_beyond(scratch.last_code, nearest.back().distance);
+  return is_certain ? nearest : table_.nearest_of(query, options, scratch, cost);
 }
 
 inline std::vector<Neighbor> HnswIndex::walk_codes(VectorView query, std::size_t k,
                                                    const Walk& walk, Scratch& scratch,
                                                    SearchCost* cost) const {
   table_.codes().prepare(query, scratch.code_query);
-  const std::size_t depth = table_.has_codes() ? std::max(2 * k, k + 10) : k;
+  const std::size_t depth = table_.has_codes() ? walked_depth(k) : k;
   scratch.found.reset(depth);
   if (!walk_from_top(scratch.code_query, walk, scratch, cost)) return {};
   const bool beyond = scratch.is_beyond || is_beyond(walk, scratch);
   std::vector<Neighbor>& best = beyond ? wanted_in_pool(walk, scratch) : scratch.found.sorted();
+  scratch.code_errors.clear();
+  scratch.last_code = best.empty() ? 0 : best.back().distance;
   return table_.rerank(query, k, best, scratch, cost);
 }
 
@@ -403,7 +442,20 @@ inline HnswIndex::Efforts HnswIndex::efforts_for(float recall, std::size_t k) co
   const auto effort = [&](Reach reach) {
     return state_->calibration.effort_for(recall, k, size(), reach);
   };
-  return {effort(Reach::kNearest), effort(Reach::kBeyond)};
+  const bool measured = !state_->calibration.is_stale(size());
+  // So few are compared as fast as they are walked through.
+  if (!state_->calibration.is_measured() && size() <= kComparedUnmeasured) return {0, 0, false};
+  return {effort(Reach::kNearest), effort(Reach::kBeyond), measured};
+}
+
+inline std::size_t HnswIndex::effort_among(const Efforts& efforts, std::size_t k,
+                                           double share) noexcept {
+  const std::size_t near = efforts.near == 0 ? 0 : std::max(efforts.near, k);
+  if (share >= kNearlyAll || near == 0) return near;
+  // A few hubs can be all answers, and the least effort finds them: that says nothing of the rows
+  // behind them, which are the answers of a filter.
+  const std::size_t ef = near == k ? efforts.beyond : near;
+  return ef == 0 ? 0 : std::max(ef, VectorTable::rerank_depth(k));
 }
 
 inline Status HnswIndex::calibrate(const BuildOptions& build) {
@@ -426,7 +478,33 @@ inline Status HnswIndex::calibrate(const BuildOptions& build) {
   }
   const std::lock_guard<std::mutex> lock(state_->calibrating);
   state_->calibration = measured;
+  state_->codes_suffice.reset();
   return {};
+}
+
+inline bool HnswIndex::do_codes_suffice(const BuildOptions& build) const {
+  constexpr std::size_t kQueries = 64, kNeighbors = 10;
+  constexpr float kEnough = 0.99F;
+  if (!table_.has_codes() || effort_for(kEnough, kNeighbors) != 0) return true;
+  {
+    const std::lock_guard<std::mutex> lock(state_->calibrating);
+    if (!state_->calibration.is_measured()) return true;
+    if (state_->codes_suffice) return *state_->codes_suffice;
+  }
+  const auto queries = draw_own_queries(table_, options_.seed, build,
+                                        {.queries = kQueries, .neighbors = kNeighbors});
+  const MeanRecall recall =
+      recall_of(queries, kNeighbors, build, [&](const OwnQuery& own, Scratch& scratch) {
+        auto found = table_.nearest_by_codes(table_.rows().view(own.position),
+                                             walked_depth(kNeighbors) + 1, scratch);
+        std::erase_if(found, [&](const Neighbor& neighbor) {
+          return neighbor.reference == table_.slot(own.position);
+        });
+        return found;
+      });
+  const std::lock_guard<std::mutex> lock(state_->calibrating);
+  state_->codes_suffice = recall.of_all >= kEnough;
+  return *state_->codes_suffice;
 }
 
 inline void HnswIndex::measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
@@ -446,9 +524,13 @@ inline void HnswIndex::measure(const std::vector<OwnQuery>& queries, const SlotS
   for (std::size_t which = 0; which < Calibration::kMeasured.size(); ++which) {
     const std::size_t k = Calibration::kMeasured[which];
     for (std::size_t ef = k; ef <= std::max<std::size_t>(4096, 4 * k); ef += (ef + 1) / 2) {
-      const float recall = recall_of(queries, k, build, [&](const OwnQuery& own, Scratch& scratch) {
-        return search(own, {.ef = ef}, k, scratch);
-      });
+      const MeanRecall found =
+          recall_of(queries, k, build, [&](const OwnQuery& own, Scratch& scratch) {
+            return search(own, {.ef = ef}, k, scratch);
+          });
+      // The curve of the least k serves all below it.
+      const float recall =
+          which == 0 ? std::min(found.of_all, found.of_first + kFirstUncertain) : found.of_all;
       measured.add({reach, which}, {recall, static_cast<std::uint32_t>(ef)});
       if (recall >= 0.9985F || ef >= size()) break;
     }

@@ -181,9 +181,11 @@ inline Result<std::vector<Neighbor>> IvfPqIndex::search(VectorView query,
   const bool asked = options.effort != 0;
   const std::size_t reachable =
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
-  // Wanted slots without a row here may make up in number for rows that are not wanted.
-  const bool filtered = options.wanted != nullptr && options.filtered;
   const double share = static_cast<double>(reachable) / static_cast<double>(positions());
+  // Wanted slots without a row here may make up in number for rows that are not wanted. Deletes are
+  // a filter too.
+  constexpr double kNearlyAll = 15.0 / 16.0;
+  const bool filtered = (options.wanted != nullptr && options.filtered) || share < kNearlyAll;
   const Probing probing{
       .k = IvfTuning::measured_k(options.k),
       .share = share,

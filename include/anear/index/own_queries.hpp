@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "anear/core/parallel.hpp"
@@ -20,6 +21,7 @@ inline namespace ANEAR_ISA_NAMESPACE {
 
 struct OwnQuery {
   Position position = kNoPosition;
+  Metric metric = Metric::kCosine;
   std::vector<float> truth;  ///< Distances of the true neighbours, ascending.
   std::vector<Slot>
       nearest;  ///< Slots that `truth` begins with, or that lie nearer than all of it.
@@ -40,7 +42,7 @@ inline std::vector<OwnQuery> draw_own_queries(const VectorTable& table, std::uin
   std::vector<OwnQuery> queries;
   for (std::size_t tries = 0; tries < 8 * size.queries && queries.size() < size.queries; ++tries) {
     const auto position = static_cast<Position>(random.below(total));
-    if (table.slot(position) != kNoSlot) queries.push_back({position, {}, {}});
+    if (table.slot(position) != kNoSlot) queries.push_back({position, table.metric(), {}, {}});
   }
   std::vector<Scratch> scratches(thread_count(build.threads));
   const SearchOptions exact{.k = size.neighbors + 1, .recall = 1.0F};
@@ -73,32 +75,50 @@ inline OwnQuery beyond_nearest(OwnQuery query, std::size_t excluded) {
 /// Whether `distance` is that of one of the `wanted` true neighbours, up to rounding.
 inline bool is_true_neighbor(const OwnQuery& query, std::size_t wanted, float distance) noexcept {
   const float bound = query.truth[wanted - 1];
+  // Squares of differences have some digits however small they are; a product is of numbers that
+  // may be larger than what it says of the distance.
+  if (query.metric == Metric::kL2) return distance <= bound * (1.0F + 1e-5F);
   return distance <= bound + 1e-6F * std::max(1.0F, std::fabs(bound));
 }
 
-/// The mean share of the true k that search(query, scratch) finds, k of them at most, with
-/// exact distances.
+/// Shares of what is true among what was found, over all queries.
+struct MeanRecall {
+  float of_all = 1.0F;    ///< Of the true k.
+  float of_first = 1.0F;  ///< Of the nearest one.
+};
+
+/// What search(query, scratch) finds, k of them at most, with exact distances, nearest first.
 template <typename Search>
-float recall_of(const std::vector<OwnQuery>& queries, std::size_t k, const BuildOptions& build,
-                Search&& search) {
+MeanRecall recall_of(const std::vector<OwnQuery>& queries, std::size_t k, const BuildOptions& build,
+                     Search&& search) {
   std::vector<Scratch> scratches(thread_count(build.threads));
-  std::vector<double> shares(queries.size(), 1.0);
+  std::vector<std::pair<double, double>> shares(queries.size(), {1.0, 1.0});
   parallel_for(queries.size(), build.threads, 8,
                [&](std::size_t begin, std::size_t end, std::size_t thread) {
                  for (std::size_t i = begin; i < end; ++i) {
                    const std::size_t wanted = std::min(k, queries[i].truth.size());
                    if (wanted == 0) continue;
-                   std::size_t hits = 0;
-                   for (const Neighbor& neighbor : search(queries[i], scratches[thread]))
-                     hits += is_true_neighbor(queries[i], wanted, neighbor.distance) ? 1 : 0;
-                   shares[i] =
-                       static_cast<double>(std::min(hits, wanted)) / static_cast<double>(wanted);
+                   const std::vector<Neighbor> found = search(queries[i], scratches[thread]);
+                   const auto hits = static_cast<std::size_t>(
+                       std::count_if(found.begin(), found.end(), [&](const Neighbor& neighbor) {
+                         return is_true_neighbor(queries[i], wanted, neighbor.distance);
+                       }));
+                   const bool first =
+                       !found.empty() && is_true_neighbor(queries[i], 1, found.front().distance);
+                   shares[i] = {
+                       static_cast<double>(std::min(hits, wanted)) / static_cast<double>(wanted),
+                       first ? 1.0 : 0.0};
                  }
                  return true;
                });
-  double sum = 0;
-  for (const double share : shares) sum += share;
-  return queries.empty() ? 1.0F : static_cast<float>(sum / static_cast<double>(queries.size()));
+  if (queries.empty()) return {};
+  double all = 0, first = 0;
+  for (const auto& [of_all, of_first] : shares) {
+    all += of_all;
+    first += of_first;
+  }
+  const auto count = static_cast<double>(queries.size());
+  return {static_cast<float>(all / count), static_cast<float>(first / count)};
 }
 
 }  // namespace ANEAR_ISA_NAMESPACE

@@ -8,6 +8,7 @@
 #include "anear/core/types.hpp"
 #include "anear/index/top_k.hpp"
 #include "anear/index/visited_set.hpp"
+#include "anear/quant/code_errors.hpp"
 #include "anear/quant/coded_query.hpp"
 #include "anear/quant/scalar_codes.hpp"
 
@@ -20,6 +21,8 @@ struct Scratch {
   PreparedQuery link_query;  ///< A stored row, while links are chosen.
   VisitedSet visited;
   TopK found;
+  CodeErrors code_errors;  ///< Of what was compared both ways.
+  float last_code = 0;     ///< The farthest code of it.
   std::vector<Neighbor>
       pool;  ///< The beam: ascending; the top bit of `reference` marks expanded positions.
   std::size_t pool_wanted = 0;  ///< How many of the pool may be returned.

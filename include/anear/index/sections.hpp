@@ -7,6 +7,7 @@
 // section.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -45,6 +46,10 @@ struct SectionSet {
   std::shared_ptr<void>
       owner;  ///< An index that keeps pointers into `sections` keeps a copy of this.
 
+  bool has(std::string_view name) const noexcept {
+    return std::any_of(sections.begin(), sections.end(),
+                       [&](const SectionIn& section) { return section.name == name; });
+  }
   /// The section called `name`, or a kCorruption error if it is missing, has another stride, or
   /// lacks bytes.
   Result<SectionIn> find(std::string_view name, std::uint64_t stride) const;

@@ -115,16 +115,27 @@ class VectorTable {
     return at != kNoSlot && (wanted == nullptr || wanted->contains(at));
   }
 
-  /// How many of the nearest by their codes are compared as rows, where all codes were compared.
+  /// How many of the nearest by their codes are compared as rows, where all codes were compared and
+  /// tell them apart.
   static constexpr std::size_t rerank_depth(std::size_t k) noexcept { return 4 * k + 24; }
 
-  /// The k nearest of the wanted slots by comparing every one of them: exactly on rows with recall
-  /// 1, otherwise on codes with a re-rank four times as deep as k, which is exact in practice.
-  /// Answers slots.
+  /// The k nearest of the wanted slots by comparing every one of them: rows with recall 1,
+  /// otherwise codes with a re-rank four times as deep as k, and rows after all where codes turn
+  /// out not to tell the nearest apart (CodeErrors). Answers slots.
   std::vector<Neighbor> nearest_of(VectorView query, const SearchOptions& options, Scratch& scratch,
                                    SearchCost* cost) const;
 
-  /// Turns positions found by code into slots with exact distances, the nearest k of them.
+  /// The rows of the `depth` nearest by their codes, nearest first: whatever those are worth.
+  std::vector<Neighbor> nearest_by_codes(VectorView query, std::size_t depth,
+                                         Scratch& scratch) const {
+    codes().prepare(query, scratch.code_query);
+    scratch.found.reset(depth);
+    scan_wanted(codes(), nullptr, scratch, nullptr);
+    return rerank(query, depth, scratch.found.sorted(), scratch, nullptr);
+  }
+
+  /// Turns positions found by code into slots with exact distances, the nearest k of them. What the
+  /// codes err by is added to scratch.code_errors.
   std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::vector<Neighbor>& found,
                                Scratch& scratch, SearchCost* cost) const;
 
@@ -257,16 +268,25 @@ inline void VectorTable::scan_block(const ScalarCodes& codes, const PreparedQuer
 
 inline std::vector<Neighbor> VectorTable::nearest_of(VectorView query, const SearchOptions& options,
                                                      Scratch& scratch, SearchCost* cost) const {
-  const bool exact = options.recall >= 1.0F || !codes_;
-  const ScalarCodes& compared = exact ? rows_ : *codes_;
+  bool exact = options.recall >= 1.0F || !codes_;
   for (;;) {
+    const ScalarCodes& compared = exact ? rows_ : *codes_;
     compared.prepare(query, scratch.code_query);
-    scratch.found.reset(exact ? options.k : rerank_depth(options.k));
+    const std::size_t depth = exact ? options.k : rerank_depth(options.k);
+    scratch.found.reset(depth);
+    scratch.code_errors.clear();
     scan_wanted(compared, options.wanted, scratch, cost);
-    const std::size_t found = scratch.found.size();
-    auto nearest = rerank(query, options.k, scratch.found.sorted(), scratch, cost);
+    std::vector<Neighbor>& found = scratch.found.sorted();
+    const std::size_t count = found.size();
+    const float last = found.empty() ? 0 : found.back().distance;
+    auto nearest = rerank(query, options.k, found, scratch, cost);
     // Rows that were deleted since they were found may leave too few, where others are left.
-    if (nearest.size() == options.k || scratch.found.size() == found) return nearest;
+    if (nearest.size() < options.k && found.size() < count) continue;
+    if (exact || count < depth || nearest.empty() ||
+        scratch.code_errors.puts_beyond(last, nearest.back().distance)) {
+      return nearest;
+    }
+    exact = true;
   }
 }
 
@@ -304,6 +324,9 @@ inline std::vector<Neighbor> VectorTable::rerank(VectorView query, std::size_t k
     const Slot at = slot(neighbor.reference);
     if (at == kNoSlot) continue;
     const float distance = rows_.distance(scratch.row_query, neighbor.reference);
+    scratch.code_errors.add(
+        distance, neighbor.distance,
+        codes().deviation(scratch.code_query, neighbor.reference, neighbor.distance));
     // Damaged rows of an image can be no numbers, which no sort survives.
     found[kept++] = {std::isnan(distance) ? std::numeric_limits<float>::infinity() : distance, at};
   }

@@ -202,6 +202,22 @@ class ScalarCodes {
     return distance_to(query, rows_.row(position));
   }
 
+  /// How far distance() is from that of the rows behind both codes, as a standard deviation, were
+  /// each number rounded by chance. `distance`: what it returned. 0 where numbers are not rounded.
+  float deviation(const PreparedQuery& query, Position position, float distance) const noexcept {
+    if (kind_ != ScalarKind::kI8) return 0;
+    // A number that is rounded to a step is off by a twelfth of its square, squared.
+    const Tail tail = tail_of(rows_.row(position));
+    const float of_query = query.scale * query.scale / 12.0F;
+    const float of_row = tail.scale * tail.scale / 12.0F;
+    if (metric_ != Metric::kL2) return std::sqrt(query.norm2 * of_row + tail.norm2 * of_query);
+    const float both = of_query + of_row;
+    // What f32 leaves of a small difference of large squares.
+    const float lost = std::numeric_limits<float>::epsilon() * (query.norm2 + tail.norm2);
+    return std::sqrt(4.0F * distance * both + 2.0F * static_cast<float>(dimension_) * both * both +
+                     lost * lost);
+  }
+
   /// out[i] = distance to positions[i]; memory is asked for a few rows ahead.
   void distances(const PreparedQuery& query, const Position* positions, std::size_t count,
                  float* out) const noexcept {
