@@ -45,7 +45,7 @@ void CommitQueue::submit(WriteRequest& request) {
 
 std::vector<CommitQueue::Waiting*> CommitQueue::take_group() {
   std::vector<Waiting*> group{waiting_.front()};
-  if (group.front()->request->kind == WriteRequest::Kind::kDeleteMatching) return group;
+  if (group.front()->request->is_alone()) return group;
   if (waiting_.size() == 1) return group;
   std::unordered_set<std::string> keys;
   std::size_t bytes = group.front()->request->batch.bytes;
@@ -53,8 +53,7 @@ std::vector<CommitQueue::Waiting*> CommitQueue::take_group() {
   for (std::size_t i = 1; i < waiting_.size() && group.size() < kGroupRequestsMax; ++i) {
     const WriteRequest& next = *waiting_[i]->request;
     bytes += next.batch.bytes;
-    // A filter has to see what was committed before it.
-    if (next.kind == WriteRequest::Kind::kDeleteMatching || bytes > kGroupBytesMax) break;
+    if (next.is_alone() || bytes > kGroupBytesMax) break;
     if (!add_keys(next, keys)) break;
     group.push_back(waiting_[i]);
   }

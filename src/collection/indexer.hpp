@@ -45,6 +45,12 @@ class Indexer {
   /// Indexes all that was committed before the call and writes images of it.
   Status flush(CollectionState& collection);
 
+  /// Builds the indexes that hold rows of dead slots anew, without them, and writes images of what
+  /// was committed before the call, whatever is due: the files of before go. Calls `progress` now
+  /// and then; kCancelled when it says so, kClosed when the indexer is stopped. How many indexes
+  /// were built.
+  Result<std::size_t> rewrite(CollectionState& collection, const ProgressCallback& progress);
+
   /// Takes dead slots that no view can name any more out of the indexes. `indexing`, or
   /// `refreshing`, is held.
   void mark_dead(CollectionState& collection);
@@ -55,6 +61,7 @@ class Indexer {
   struct Waiting {
     Indexer* indexer;
     CollectionState* collection;
+    ProgressCallback asked{};  ///< Of whom the index is built for.
     Status status{};
 
     static bool keep_tail_short(void* context, std::size_t done, std::size_t total);
@@ -67,6 +74,10 @@ class Indexer {
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
   Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);
   Status rebuild(CollectionState& collection);
+  Status build_anew(CollectionState& collection, std::size_t v, const SlotSet& without,
+                    Waiting& waiting);
+  Result<std::size_t> rebuild_without_dead(CollectionState& collection,
+                                           const ProgressCallback& progress);
   Status calibrate(CollectionState& collection);
   Status renew_images(CollectionState& collection, Images images);
 
