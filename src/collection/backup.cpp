@@ -190,7 +190,10 @@ Result<BackupReport> take_backup(StoreRuntime& runtime, const std::string& direc
     return std::move(apart).error();
   auto writer = storage::BackupWriter::begin(runtime.files, *path, runtime.identity);
   if (!writer) return std::move(writer).error();
-  if (Status noted = note_directory(runtime, *path); !noted) return std::move(noted).error();
+  if (Status noted = note_directory(runtime, *path); !noted) {
+    writer->discard();
+    return std::move(noted).error();
+  }
   auto report = Backup(runtime, options, *writer).run();
   if (!report) writer->discard();
   return report;

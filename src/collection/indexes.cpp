@@ -164,7 +164,7 @@ bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
 }
 
 Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
-                               const SlotSet& without, const BuildOptions& build) {
+                               const BuildOptions& build, const SlotSet& without) {
   const Source source{from, without};
   auto index = make_trained(vector, source, build);
   if (!index) return index;

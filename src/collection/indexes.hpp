@@ -33,6 +33,6 @@ bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index);
 /// few to train; without those of the slots `without`. `build.progress` is called all the while,
 /// between insertions as well; kCancelled when it asks to stop.
 Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
-                               const SlotSet& without, const BuildOptions& build);
+                               const BuildOptions& build, const SlotSet& without = {});
 
 }  // namespace anear
