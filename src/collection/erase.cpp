@@ -112,8 +112,7 @@ class Erasure {
     for (auto& segment : collection_->growing) segment.reset();
     {
       const std::lock_guard hold(runtime_.versions);
-      publish_version(*collection_,
-                      [&](CollectionVersion& version) { version.keys = base.keys; });
+      publish_version(*collection_, [&](CollectionVersion& version) { version.keys = base.keys; });
     }
     runtime_.filters.forget(number_);
     return {};
@@ -148,7 +147,8 @@ class Erasure {
     }
     if (Status read = entry->status(); !read) return read;
     for (std::size_t begin = 0; begin < names.size(); begin += kKeysAtOnce) {
-      const auto some = std::span(names).subspan(begin, std::min(kKeysAtOnce, names.size() - begin));
+      const auto some =
+          std::span(names).subspan(begin, std::min(kKeysAtOnce, names.size() - begin));
       Status written = runtime_.commits->commit_derived_by([&](storage::WriteBatch& batch) {
         return remove_if_empty(some, empty, batch);  // A commit may have filled it meanwhile.
       });
@@ -303,8 +303,7 @@ class Erasure {
   Status look_at_backups() {
     const auto entry = runtime_.bytes->iterate(keys::meta_of(keys::kBackups), nullptr);
     for (; entry->valid(); entry->next()) {
-      const std::string directory(
-          entry->key().substr(std::string_view(keys::kBackups).size()));
+      const std::string directory(entry->key().substr(std::string_view(keys::kBackups).size()));
       const auto backups = storage::list_backups(*runtime_.files, directory);
       if (!backups) {
         receipt_.outstanding.push_back("backups in '" + directory +
@@ -371,8 +370,8 @@ Result<EraseReceipt> finish_erase(StoreRuntime& runtime, CollectionState* collec
   auto receipt = Erasure(runtime, collection, unfinished, options).run();
   if (receipt) return receipt;
   Error error = std::move(receipt).error();
-  error.message = "the records are deleted, and not yet erased: " + error.message +
-                  ". resume_erase() goes on";
+  error.message =
+      "the records are deleted, and not yet erased: " + error.message + ". resume_erase() goes on";
   return error;
 }
 
@@ -386,8 +385,7 @@ void finish_erase_left(CollectionState& collection) {
   for (const UnfinishedErase& erase : *unfinished) {
     if (erase.collection != collection.number) continue;
     const auto receipt = finish_erase(runtime, &collection, erase, {});
-    if (!receipt)
-      runtime.log("collection '" + collection.name + "': " + receipt.error().message);
+    if (!receipt) runtime.log("collection '" + collection.name + "': " + receipt.error().message);
   }
 }
 
@@ -402,11 +400,11 @@ Result<std::vector<EraseReceipt>> Store::resume_erase(const EraseOptions& option
   const auto collections = impl_->all_collections();
   std::vector<EraseReceipt> receipts;
   for (const UnfinishedErase& erase : *unfinished) {
-    const auto found =
-        std::find_if(collections.begin(), collections.end(),
-                     [&](const auto& each) { return each->number == erase.collection; });
-    auto receipt = finish_erase(runtime, found == collections.end() ? nullptr : found->get(), erase,
-                                options);
+    const auto found = std::find_if(collections.begin(), collections.end(), [&](const auto& each) {
+      return each->number == erase.collection;
+    });
+    auto receipt =
+        finish_erase(runtime, found == collections.end() ? nullptr : found->get(), erase, options);
     if (!receipt) return std::move(receipt).error();
     receipts.push_back(std::move(*receipt));
   }

@@ -308,9 +308,9 @@ Status Indexer::rebuild(CollectionState& collection) {
 Status Indexer::build_anew(CollectionState& collection, std::size_t v, const SlotSet& without,
                            Waiting& waiting) {
   const std::shared_ptr<const AnyIndex> old = collection.pin()->vectors[v].index;
-  auto made = rebuild_index(
-      collection.schema.vectors[v], *old,
-      {.threads = 1, .progress = {&Waiting::keep_tail_short, &waiting}}, without);
+  auto made =
+      rebuild_index(collection.schema.vectors[v], *old,
+                    {.threads = 1, .progress = {&Waiting::keep_tail_short, &waiting}}, without);
   if (!made) return waiting.status ? std::move(made).error() : waiting.status;
   // What was copied and died meanwhile.
   for (Position at = 0; at < made->positions(); ++at) {

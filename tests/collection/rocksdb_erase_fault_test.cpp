@@ -83,14 +83,14 @@ void expect_no_byte(const std::string& path, const Canary& canary) {
 
 }  // namespace
 
-TEST_CASE("Whichever change of the disk fails during an erase, it is finished after opening again") {
+TEST_CASE(
+    "Whichever change of the disk fails during an erase, it is finished after opening again") {
   struct Way {
     ErrorCode code;
     std::size_t times;
   };
-  constexpr Way kWays[] = {{ErrorCode::kIo, Fault::kAlways},
-                           {ErrorCode::kIo, 1},
-                           {ErrorCode::kNoSpace, Fault::kAlways}};
+  constexpr Way kWays[] = {
+      {ErrorCode::kIo, Fault::kAlways}, {ErrorCode::kIo, 1}, {ErrorCode::kNoSpace, Fault::kAlways}};
   const TempDirectory directory;
   const std::string made = directory / "made";
   const Canary canary = make_store(made);

@@ -2,186 +2,23 @@
 // part of a canary is found in the files before, so that not finding it says something.
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <map>
-#include <optional>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "anear/collection/store.hpp"
-#include "support/collection/batches.hpp"
-#include "support/collection/canaries.hpp"
-#include "support/collection/stores.hpp"
+#include "support/collection/erase_store.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
+using namespace anear::test::erasing;  // NOLINT(google-build-using-namespace): made for this.
 using anear::test::Batch;
 using anear::test::Canary;
 using anear::test::canary;
 using anear::test::must;
 using anear::test::must_open;
-using anear::test::Needle;
 using anear::testing::TempDirectory;
-
-namespace {
-
-constexpr std::size_t kDimension = 48;
-constexpr std::size_t kOthers = 400;
-constexpr std::size_t kCanaries = 3;
-
-/// How a vector is kept.
-struct Kind {
-  const char* name;
-  IndexOptions index;
-  Metric metric;
-  ScalarKind rows;
-  bool has_codes;  ///< 8 bits a number, at rest.
-};
-
-IvfPqOptions few_lists() {
-  IvfPqOptions options;
-  options.lists = 8;
-  options.subspaces = 8;
-  options.iterations = 2;
-  options.train_from = 200;
-  return options;
-}
-
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all = {
-      {"graph, f32", HnswOptions{}, Metric::kCosine, ScalarKind::kF32, true},
-      {"graph, f16", HnswOptions{}, Metric::kL2, ScalarKind::kF16, true},
-      {"flat, f32", FlatOptions{}, Metric::kL2, ScalarKind::kF32, false},
-      {"inverted lists, f32", few_lists(), Metric::kL2, ScalarKind::kF32, false},
-      {"inverted lists, f16", few_lists(), Metric::kCosine, ScalarKind::kF16, false}};
-  return all;
-}
-
-CollectionSchema schema_of(const Kind& kind) {
-  return {.vectors = {{.name = "embedding",
-                       .dimension = kDimension,
-                       .metric = kind.metric,
-                       .kind = kind.rows,
-                       .index = kind.index}},
-          .fields = {{"word", FieldType::kString}, {"number", FieldType::kInt64}},
-          .dynamic = true};
-}
-
-void put(Collection& docs, const Canary& record) {
-  Batch batch;
-  const test::Rows row{kDimension, record.row};
-  batch.keys({record.key}).vectors("embedding", row).payloads({record.payload});
-  for (const Field& field : record.fields) batch.field(field.first, {field.second});
-  const auto put = docs.upsert(batch);
-  INFO((put ? "" : put.error().message));
-  REQUIRE(put);
-}
-
-std::string key_of(std::size_t i) { return "k" + std::to_string(i); }
-
-void put_others(Collection& docs, std::size_t first, std::size_t count, std::int64_t version) {
-  const auto rows = test::clustered_rows({first + count, kDimension}, 5);
-  std::vector<Value> words;
-  std::vector<Value> numbers;
-  std::vector<std::string> payloads;
-  for (std::size_t i = first; i < first + count; ++i) {
-    words.emplace_back("word" + std::to_string(i % 17));
-    numbers.emplace_back(version);
-    payloads.push_back("payload " + std::to_string(i));
-  }
-  REQUIRE(docs.upsert(Batch()
-                          .numbered(first, count)
-                          .vectors("embedding", rows.view().rows_from(first, count))
-                          .field("word", words)
-                          .field("number", numbers)
-                          .payloads(payloads)));
-}
-
-/// Key → all that is stored of it.
-struct Content {
-  Fields fields;
-  std::string payload;
-  std::vector<std::byte> row;
-  bool operator==(const Content&) const = default;
-};
-using Contents = std::map<std::string, Content>;
-
-Contents contents_of(const Collection& docs) {
-  const auto page =
-      must(docs.scan({.limit = 10'000, .parts = {.payload = true, .vectors = true}}));
-  Contents all;
-  for (const Record& record : page)
-    all[record.key] = {record.fields, record.payload, record.vectors.at(0).bytes};
-  return all;
-}
-
-Contents without(Contents all, const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) all.erase(key);
-  return all;
-}
-
-std::vector<std::string> keys_of(const std::vector<Canary>& canaries) {
-  std::vector<std::string> keys;
-  for (const Canary& each : canaries) {
-    if (std::find(keys.begin(), keys.end(), each.key) == keys.end()) keys.push_back(each.key);
-  }
-  return keys;
-}
-
-std::vector<std::string_view> views_of(const std::vector<std::string>& keys) {
-  return {keys.begin(), keys.end()};
-}
-
-std::vector<Needle> needles_of(const std::vector<Canary>& canaries, Metric metric) {
-  std::vector<Needle> all;
-  for (const Canary& each : canaries) {
-    const auto needles = test::needles_of(each, metric);
-    all.insert(all.end(), needles.begin(), needles.end());
-  }
-  return all;
-}
-
-/// Every word and key of the canaries is there, and the rows as they are kept.
-void expect_found(const std::string& path, const std::vector<Needle>& needles, const Kind& kind,
-                  bool indexed) {
-  const auto found = test::found_in(path, needles);
-  for (std::size_t i = 0; i < needles.size(); ++i) {
-    const std::string& what = needles[i].what;
-    if (what.starts_with("normalised") || what.starts_with("f32 of the f16")) continue;
-    if (what.starts_with("f32 row") && kind.rows != ScalarKind::kF32) continue;
-    if (what.starts_with("f16 row") && kind.rows != ScalarKind::kF16) continue;
-    if (what.starts_with("int8") && !(indexed && kind.has_codes)) continue;
-    if (what.starts_with("int8") && !found.needles.contains(i)) continue;  // Of f32 or of f16.
-    INFO(what);
-    CHECK(found.needles.contains(i));
-  }
-  if (!indexed || !kind.has_codes) return;
-  CHECK(std::any_of(found.needles.begin(), found.needles.end(),
-                    [&](std::size_t i) { return needles[i].what.starts_with("int8"); }));
-}
-
-void expect_not_found(const std::string& path, const std::vector<Needle>& needles) {
-  const auto found = test::found_in(path, needles);
-  for (const std::string& where : found.where) FAIL_CHECK("found: " << where);
-}
-
-/// Everything but the erased records is as it was, and every search is exact.
-void expect_whole(const Store& store, const Collection& docs, const Contents& expected) {
-  CHECK(contents_of(docs) == expected);
-  const auto verified = store.verify();
-  INFO((verified ? "" : verified.error().message));
-  CHECK(verified);
-  const auto queries = test::clustered_rows({3, kDimension}, 99);
-  for (std::size_t q = 0; q < queries.count(); ++q) {
-    Query query = test::near_to(queries.row(q), expected.size() + 10);
-    query.recall = 1.0F;
-    const auto hits = must(docs.search(query));
-    CHECK(hits.hits.size() == expected.size());
-    for (const Hit& hit : hits.hits) CHECK(expected.contains(hit.record.key));
-  }
-}
-
-}  // namespace
 
 TEST_CASE("Erased records stand in no file, in no form, and others are as they were") {
   for (const Kind& kind : kinds()) {
@@ -325,107 +162,6 @@ TEST_CASE("Every record of a collection can be erased") {
   }
 }
 
-TEST_CASE("A pinned handle is waited for, then named; the erase goes on afterwards") {
-  const Kind& kind = kinds().front();
-  const TempDirectory directory;
-  const std::string path = directory / "store";
-  auto store = must_open(path);
-  auto docs = must(store.create_collection("docs", schema_of(kind)));
-  put_others(docs, 0, kOthers, 1);
-  const Canary erased = canary(0, 0, kDimension);
-  put(docs, erased);
-  REQUIRE(docs.flush());
-  const auto before = contents_of(docs);
-  std::optional<Collection> pinned = must(docs.pinned());
-  const std::string_view key = erased.key;
-
-  CHECK(pinned->erase_keys({&key, 1}).error().code == ErrorCode::kReadOnly);
-  const auto held = docs.erase_keys({&key, 1}, {.wait_ms = 20});
-  REQUIRE_FALSE(held);
-  CHECK(held.error().code == ErrorCode::kSnapshotExpired);
-  CHECK(held.error().message.find("pinned") != std::string::npos);
-  const Sequence erasing = must(docs.stats()).erasing;
-  CHECK(erasing != 0);
-  CHECK(contents_of(*pinned) == before);  // It stays at its state, keys, rows and all.
-  CHECK(contents_of(docs) == without(before, {erased.key}));
-  Query query = test::near_to({erased.row.data(), kDimension, ScalarKind::kF32}, 1);
-  query.recall = 1.0F;
-  CHECK(must(pinned->search(query)).hits.at(0).record.key == erased.key);
-  CHECK(must(docs.search(query)).hits.at(0).record.key != erased.key);
-  CHECK_FALSE(store.resume_erase({.wait_ms = 20}));
-
-  pinned.reset();
-  const auto receipts = must(store.resume_erase());
-  REQUIRE(receipts.size() == 1);
-  CHECK(receipts[0].sequence == erasing);
-  CHECK(receipts[0].records == 1);
-  CHECK(must(docs.stats()).erasing == 0);
-  CHECK(must(store.resume_erase()).empty());
-  expect_not_found(path, needles_of({erased}, kind.metric));
-  expect_whole(store, docs, without(before, {erased.key}));
-}
-
-TEST_CASE("A reader follows over an erase, from any state") {
-  const Kind& kind = kinds().front();
-  const TempDirectory directory;
-  const std::string path = directory / "store";
-  auto store = must_open(path);
-  auto docs = must(store.create_collection("docs", schema_of(kind)));
-  put_others(docs, 0, kOthers, 1);
-  REQUIRE(docs.flush());
-  auto early = must_open(path, {.read_only = true});
-  const Canary erased = canary(0, 0, kDimension);
-  put(docs, erased);
-  put_others(docs, 0, 5, 2);
-  auto reader = must_open(path, {.read_only = true});
-  CHECK(contents_of(must(reader.collection("docs"))).contains(erased.key));
-  const std::string_view key = erased.key;
-  REQUIRE(docs.erase_keys({&key, 1}));
-  CHECK(contents_of(must(reader.collection("docs"))).contains(erased.key));
-  for (Store* following : {&reader, &early}) {
-    REQUIRE(following->refresh());
-    expect_whole(*following, must(following->collection("docs")), contents_of(docs));
-  }
-  put_others(docs, 3, 20, 3);
-  std::string_view other = "k7";
-  REQUIRE(docs.delete_keys({&other, 1}));
-  REQUIRE(reader.refresh());
-  expect_whole(reader, must(reader.collection("docs")), contents_of(docs));
-}
-
-TEST_CASE("Backups of before, and copies that recover() left, are told as outstanding") {
-  const Kind& kind = kinds().front();
-  const TempDirectory directory;
-  const std::string path = directory / "store";
-  auto store = must_open(path);
-  auto docs = must(store.create_collection("docs", schema_of(kind)));
-  put_others(docs, 0, 50, 1);
-  const Canary erased = canary(0, 0, kDimension);
-  put(docs, erased);
-  const auto taken = must(store.backup(directory / "backups"));
-  std::filesystem::create_directory(path + "/lost-7");
-  testing::overwrite_file(path + "/lost-7/000009.log", "a log with " + erased.key);
-  const std::string_view key = erased.key;
-  const auto receipt = must(docs.erase_keys({&key, 1}));
-  REQUIRE(receipt.outstanding.size() == 2);
-  CHECK(receipt.outstanding[0].find("lost-7") != std::string::npos);
-  CHECK(receipt.outstanding[1].find("backup " + std::to_string(taken.number)) == 0);
-  const auto needles = needles_of({erased}, kind.metric);
-  CHECK(test::found_in(path, needles).needles.size() == 1);
-
-  must(store.backup(directory / "backups"));
-  REQUIRE(Store::prune_backups(directory / "backups", 1));
-  const auto again = must(docs.erase_keys({&key, 1}, {.remove_lost_copies = true}));
-  CHECK(again.records == 0);
-  REQUIRE(again.outstanding.size() == 1);  // That one was taken before this erase.
-  CHECK_FALSE(std::filesystem::exists(path + "/lost-7"));
-  expect_not_found(path, needles);
-  // The directory of backups has no byte of it either, since its old ones were removed.
-  const auto restored = directory / "restored";
-  REQUIRE(Store::restore(directory / "backups", restored));
-  expect_not_found(restored, needles);
-}
-
 TEST_CASE("An erase can be stopped at each step, and goes on") {
   const Kind& kind = kinds()[1];
   const TempDirectory directory;
@@ -465,7 +201,8 @@ TEST_CASE("An erase can be stopped at each step, and goes on") {
   expect_not_found(path, needles_of(canaries, kind.metric));
 }
 
-TEST_CASE("An erase that a process left unfinished is finished by the next one, in the background") {
+TEST_CASE(
+    "An erase that a process left unfinished is finished by the next one, in the background") {
   const Kind& kind = kinds().front();
   const TempDirectory directory;
   const std::string path = directory / "store";
@@ -492,48 +229,6 @@ TEST_CASE("An erase that a process left unfinished is finished by the next one, 
   CHECK(must(docs.stats()).erasing == 0);
   expect_not_found(path, needles_of({erased}, kind.metric));
   expect_whole(store, docs, without(before, {erased.key}));
-}
-
-TEST_CASE("Records are erased beside writers and searches, and nothing else is lost") {
-  const Kind& kind = kinds().front();
-  const TempDirectory directory;
-  const std::string path = directory / "store";
-  auto store = must_open(path);
-  auto docs = must(store.create_collection("docs", schema_of(kind)));
-  put_others(docs, 0, 200, 1);
-  std::vector<Canary> canaries;
-  for (std::size_t i = 0; i < 4; ++i) canaries.push_back(canary(i, 0, kDimension));
-  std::atomic<bool> done{false};
-  std::size_t written = 200;
-  std::thread writer([&] {
-    auto own = docs;
-    for (; !done; written += 20) put_others(own, written, 20, 1);
-  });
-  std::thread searcher([&] {
-    const auto query = test::clustered_rows({1, kDimension}, 1);
-    while (!done) {
-      const auto hits = docs.search(test::near_to(query.row(0), 10));
-      if (!hits || hits->hits.size() != 10) std::abort();
-      for (const Hit& hit : hits->hits) {
-        if (hit.record.key.empty()) std::abort();
-      }
-    }
-  });
-  for (const Canary& each : canaries) {
-    put(docs, each);
-    const std::string_view key = each.key;
-    const auto receipt = docs.erase_keys({&key, 1}, {.wait_ms = 60'000});
-    INFO((receipt ? "" : receipt.error().message));
-    CHECK(receipt);
-  }
-  done = true;
-  writer.join();
-  searcher.join();
-  expect_not_found(path, needles_of(canaries, kind.metric));
-  const auto all = contents_of(docs);
-  CHECK(all.size() == written);
-  for (std::size_t i = 0; i < written; ++i) CHECK(all.contains(key_of(i)));
-  expect_whole(store, docs, all);
 }
 
 TEST_CASE("An erase is refused where nothing can be written, and works in memory") {

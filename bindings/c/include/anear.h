@@ -276,8 +276,7 @@ ANEAR_API int32_t anear_collection_erase_keys(anear_collection* collection, cons
 ANEAR_API int32_t anear_collection_erase_matching(anear_collection* collection,
                                                   const anear_filter* filter,
                                                   const anear_erase_options* options,
-                                                  anear_erase_receipt* receipt,
-                                                  anear_error* error);
+                                                  anear_erase_receipt* receipt, anear_error* error);
 
 /* The records of `get->keys` in their order, all of one moment. `*records` is to be freed by
  * anear_records_free(); it holds NULL in the place of a key that does not exist. */

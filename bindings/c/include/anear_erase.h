@@ -45,10 +45,10 @@ typedef struct anear_erase_receipt {
   uint64_t records;  /* Deleted by it, and by erasures that this one finished. */
   int64_t begun;     /* Microseconds UTC. */
   int64_t finished;
-  uint64_t indexes;     /* Built anew, without the rows. */
-  uint64_t containers;  /* Of fields' values that no record has any more. */
-  uint64_t changes;     /* Entries of the change log. */
-  uint64_t files;       /* Notes of each kind. */
+  uint64_t indexes;    /* Built anew, without the rows. */
+  uint64_t containers; /* Of fields' values that no record has any more. */
+  uint64_t changes;    /* Entries of the change log. */
+  uint64_t files;      /* Notes of each kind. */
   uint64_t removed;
   uint64_t outstanding;
 } anear_erase_receipt;

@@ -23,12 +23,12 @@ inline pybind11::dict to_python(const EraseReceipt& receipt) {
   pybind11::list files;
   for (const EraseReceipt::File& file : receipt.files)
     files.append(pybind11::make_tuple(file.path, file.bytes, file.checksum));
-  return pybind11::dict(
-      "collection"_a = receipt.collection, "sequence"_a = receipt.sequence,
-      "records"_a = receipt.records, "begun"_a = receipt.begun, "finished"_a = receipt.finished,
-      "indexes"_a = receipt.indexes, "containers"_a = receipt.containers,
-      "changes"_a = receipt.changes, "files"_a = files, "removed"_a = receipt.removed,
-      "outstanding"_a = receipt.outstanding);
+  return pybind11::dict("collection"_a = receipt.collection, "sequence"_a = receipt.sequence,
+                        "records"_a = receipt.records, "begun"_a = receipt.begun,
+                        "finished"_a = receipt.finished, "indexes"_a = receipt.indexes,
+                        "containers"_a = receipt.containers, "changes"_a = receipt.changes,
+                        "files"_a = files, "removed"_a = receipt.removed,
+                        "outstanding"_a = receipt.outstanding);
 }
 
 }  // namespace anear::python

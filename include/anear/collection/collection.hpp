@@ -58,8 +58,8 @@ class Collection {
   /// Slow: builds the collection's indexes anew where they hold dead rows, and writes all tables of
   /// the store anew, with room for them twice; beside searches and writes. One at a time a store.
   /// When it fails, is cancelled or killed after its commit, it is unfinished
-  /// (CollectionStats::erasing) until the next erase, Store::resume_erase(), or the next opening for
-  /// writing, which finishes it in the background (but not with StoreOptions::index_inline).
+  /// (CollectionStats::erasing) until the next erase, Store::resume_erase(), or the next opening
+  /// for writing, which finishes it in the background (but not with StoreOptions::index_inline).
   /// kSnapshotExpired: pinned handles, running calls or a backup held earlier states for longer
   /// than EraseOptions::wait_ms; let go of them and call Store::resume_erase().
   ///

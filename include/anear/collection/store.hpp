@@ -24,7 +24,7 @@ struct RecoveryReport {
   std::uint64_t tail_records = 0;  ///< Records that were committed after the last images and are
                                    ///< scanned until indexed again.
   std::uint64_t unfinished_erasures = 0;  ///< See Store::resume_erase().
-  std::vector<std::string> warnings{};    ///< What the database said while it recovered, for people:
+  std::vector<std::string> warnings{};  ///< What the database said while it recovered, for people:
                                         ///< "dropping 22 bytes; Corruption: …" of a log whose end
                                         ///< a kill has torn.
 };
