@@ -345,7 +345,7 @@ Result<EraseReceipt> erase(CollectionState& collection, WriteRequest& request,
   const std::lock_guard one(runtime.erasing);
   if (const auto sequence = commit(collection, request); !sequence) return sequence.error();
   collection.erasing = request.sequence;
-  const auto unfinished = unfinished_erasures(*runtime.bytes);
+  const auto unfinished = unfinished_erasures(*runtime.bytes, request.sequence);
   if (!unfinished) return unfinished.error();
   for (const UnfinishedErase& each : *unfinished) {
     if (each.collection == collection.number)

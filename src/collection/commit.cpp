@@ -201,9 +201,7 @@ Status Commit::stage_erase(WriteRequest& request) {
   if (!unfinished) return unfinished.error();
   keys::EraseMark mark{.begun = now_};
   if (*unfinished) {
-    const auto before = keys::decode_erase_mark(**unfinished);
-    if (!before) return before.error();
-    mark = *before;
+    if (const auto before = keys::decode_erase_mark(**unfinished)) mark = *before;
   }
   auto changes = remove_records(request);
   if (!changes) return std::move(changes).error();

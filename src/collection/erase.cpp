@@ -23,6 +23,14 @@ using storage::Family;
 
 constexpr std::size_t kKeysAtOnce = 4'096;
 
+/// Nobody is there to call again.
+constexpr std::uint32_t kWaitInBackgroundMs = 600'000;
+
+Sequence last_sequence(StoreRuntime& runtime) {
+  const std::lock_guard hold(runtime.versions);
+  return runtime.last_sequence;
+}
+
 /// Steps of an erase in front of those of the byte store, and about how many these are.
 constexpr std::size_t kOwnSteps = 3;
 constexpr std::size_t kStepsAbout = 13;
@@ -44,6 +52,7 @@ class Erasure {
   Result<EraseReceipt> run() {
     const auto before = own_files();
     if (!before) return before.error();
+    if (Status fits = check_space(*before); !fits) return std::move(fits).error();
     if (collection_ != nullptr) {
       receipt_.collection = collection_->name;
       if (Status done = rewrite(); !done) return std::move(done).error();
@@ -77,6 +86,22 @@ class Erasure {
   static bool purge_goes_on(void* self, std::size_t done, std::size_t total) {
     return static_cast<const Erasure*>(self)->options_.progress(kOwnSteps + done,
                                                                 kOwnSteps + total);
+  }
+
+  /// Before a disk is filled, after which nothing could be written.
+  Status check_space(const std::vector<std::string>& own) const {
+    if (runtime_.is_in_memory()) return {};
+    constexpr std::uint64_t kMore = std::uint64_t{32} << 20;
+    std::uint64_t wanted = runtime_.bytes->bytes_on_disk() + kMore;
+    for (const std::string& file : own) {
+      const auto facts = runtime_.files->info(storage::path_in(runtime_.path, file));
+      if (facts) wanted += facts->bytes;
+    }
+    const auto free = runtime_.files->free_space(runtime_.path);
+    if (!free || *free >= wanted) return free ? Status{} : Status{free.error()};
+    return Error{ErrorCode::kNoSpace, "the files are to be written anew, which takes up to " +
+                                          std::to_string(wanted) + " bytes, and " +
+                                          std::to_string(*free) + " are free"};
   }
 
   Status rewrite() {
@@ -353,13 +378,14 @@ class Erasure {
 
 }  // namespace
 
-Result<std::vector<UnfinishedErase>> unfinished_erasures(const storage::ByteStore& bytes) {
+Result<std::vector<UnfinishedErase>> unfinished_erasures(const storage::ByteStore& bytes,
+                                                         Sequence newest) {
   std::vector<UnfinishedErase> all;
   const auto entry = bytes.iterate(keys::meta_of(keys::kErasures), nullptr);
   for (; entry->valid(); entry->next()) {
     const auto mark = keys::decode_erase_mark(entry->value());
-    if (!mark) return mark.error();
-    all.push_back({keys::collection_at_end(entry->key()), *mark});
+    all.push_back({keys::collection_at_end(entry->key()),
+                   mark ? *mark : keys::EraseMark{.sequence = newest}});
   }
   if (Status read = entry->status(); !read) return std::move(read).error();
   return all;
@@ -370,6 +396,7 @@ Result<EraseReceipt> finish_erase(StoreRuntime& runtime, CollectionState* collec
   auto receipt = Erasure(runtime, collection, unfinished, options).run();
   if (receipt) return receipt;
   Error error = std::move(receipt).error();
+  if (runtime.closed && error.code == ErrorCode::kCancelled) error.code = ErrorCode::kClosed;
   error.message =
       "the records are deleted, and not yet erased: " + error.message + ". resume_erase() goes on";
   return error;
@@ -377,14 +404,13 @@ Result<EraseReceipt> finish_erase(StoreRuntime& runtime, CollectionState* collec
 
 void finish_erase_left(CollectionState& collection) {
   StoreRuntime& runtime = *collection.runtime;
-  if (!collection.erase_left.exchange(false)) return;
-  const std::unique_lock one(runtime.erasing, std::try_to_lock);
-  if (!one.owns_lock()) return;
-  const auto unfinished = unfinished_erasures(*runtime.bytes);
+  const std::lock_guard one(runtime.erasing);
+  const auto unfinished = unfinished_erasures(*runtime.bytes, last_sequence(runtime));
   if (!unfinished) return runtime.log(unfinished.error().message);
   for (const UnfinishedErase& erase : *unfinished) {
     if (erase.collection != collection.number) continue;
-    const auto receipt = finish_erase(runtime, &collection, erase, {});
+    const auto receipt =
+        finish_erase(runtime, &collection, erase, {.wait_ms = kWaitInBackgroundMs});
     if (!receipt) runtime.log("collection '" + collection.name + "': " + receipt.error().message);
   }
 }
@@ -395,7 +421,7 @@ Result<std::vector<EraseReceipt>> Store::resume_erase(const EraseOptions& option
   if (!guard) return guard.error();
   if (Status writable = runtime.check_writable(); !writable) return std::move(writable).error();
   const std::lock_guard one(runtime.erasing);
-  const auto unfinished = unfinished_erasures(*runtime.bytes);
+  const auto unfinished = unfinished_erasures(*runtime.bytes, last_sequence(runtime));
   if (!unfinished) return unfinished.error();
   const auto collections = impl_->all_collections();
   std::vector<EraseReceipt> receipts;

@@ -24,14 +24,17 @@ struct UnfinishedErase {
   std::uint32_t collection = 0;
   keys::EraseMark mark;
 };
-/// Those that the bytes know of, in order of collections.
-Result<std::vector<UnfinishedErase>> unfinished_erasures(const storage::ByteStore& bytes);
+/// Those that the bytes know of, in order of collections. A mark that is damaged counts as one of
+/// `newest`, the store's last commit: what was erased stays so.
+Result<std::vector<UnfinishedErase>> unfinished_erasures(const storage::ByteStore& bytes,
+                                                         Sequence newest);
 
 /// Erases what `unfinished` says. `collection` is the one of that number, null when it was dropped.
 Result<EraseReceipt> finish_erase(StoreRuntime& runtime, CollectionState* collection,
                                   const UnfinishedErase& unfinished, const EraseOptions& options);
 
-/// For the indexer's thread: finishes what was left by the process before, and logs what it cannot.
+/// For a thread of the indexer: finishes what was left by the process before, and logs what it
+/// cannot.
 void finish_erase_left(CollectionState& collection);
 
 }  // namespace anear

@@ -95,6 +95,8 @@ void Indexer::start() {
   if (!runtime_.options.index_inline) worker_ = std::thread([this] { run(); });
   if (runtime_.options.durability == Durability::kBuffered && !runtime_.is_in_memory())
     syncer_ = std::thread([this] { sync_regularly(); });
+  if (runtime_.recovery.unfinished_erasures != 0 && !runtime_.options.index_inline)
+    eraser_ = std::thread([this] { erase_what_is_left(); });
 }
 
 void Indexer::stop() {
@@ -113,6 +115,7 @@ void Indexer::stop() {
   }
   if (worker_.joinable()) worker_.join();
   if (syncer_.joinable()) syncer_.join();
+  if (eraser_.joinable()) eraser_.join();
 }
 
 void Indexer::add(const std::shared_ptr<CollectionState>& collection) {
@@ -159,7 +162,6 @@ void Indexer::run() {
       if (collection->dropped) continue;
       if (Status status = index(*collection, Images::kWhenDue); !status)
         runtime_.log("indexing collection '" + collection->name + "': " + status.error().message);
-      finish_erase_left(*collection);
     }
   }
 }
@@ -203,6 +205,21 @@ void Indexer::sync_regularly() {
       }
     }
     lock.lock();
+  }
+}
+
+void Indexer::erase_what_is_left() {
+  yield_to_others();
+  std::vector<std::shared_ptr<CollectionState>> all;
+  {
+    const std::lock_guard hold(mutex_);
+    for (const auto& [state, held] : collections_) {
+      if (auto collection = held.lock(); collection && collection->erasing != 0)
+        all.push_back(std::move(collection));
+    }
+  }
+  for (const auto& collection : all) {
+    if (!stopping_) finish_erase_left(*collection);
   }
 }
 

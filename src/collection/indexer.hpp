@@ -30,7 +30,8 @@ class Indexer {
   Indexer(const Indexer&) = delete;
   Indexer& operator=(const Indexer&) = delete;
 
-  /// Starts the threads that the store's options ask for. Not for a store that is read-only.
+  /// Starts the threads that the store's options ask for, and one for erasures that were left. Not
+  /// for a store that is read-only.
   void start();
   /// Stops them; what is in the tails stays there.
   void stop();
@@ -69,6 +70,7 @@ class Indexer {
 
   void run();
   void sync_regularly();
+  void erase_what_is_left();
   std::vector<std::shared_ptr<CollectionState>> take_dirty();
   Status index(CollectionState& collection, Images images);
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
@@ -91,6 +93,7 @@ class Indexer {
   std::atomic<bool> stopping_{false};
   std::thread worker_;
   std::thread syncer_;
+  std::thread eraser_;  ///< Finishes what the process before left.
 };
 
 }  // namespace anear

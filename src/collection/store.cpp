@@ -123,7 +123,7 @@ Status Store::Impl::open() {
 Status Store::Impl::load_collections() {
   const auto manifests = read_manifests(*runtime->bytes);
   if (!manifests) return manifests.error();
-  const auto erasures = unfinished_erasures(*runtime->bytes);
+  const auto erasures = unfinished_erasures(*runtime->bytes, runtime->last_sequence);
   if (!erasures) return erasures.error();
   runtime->recovery.unfinished_erasures = erasures->size();
   FileNames named;
@@ -132,9 +132,7 @@ Status Store::Impl::load_collections() {
     if (!collection) return std::move(collection).error();
     named.merge(names_of(manifest.images));
     for (const UnfinishedErase& erase : *erasures) {
-      if (erase.collection != manifest.number) continue;
-      (*collection)->erasing = erase.mark.sequence;
-      (*collection)->erase_left = true;
+      if (erase.collection == manifest.number) (*collection)->erasing = erase.mark.sequence;
     }
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
     if (!runtime->options.read_only) runtime->indexer->add(*collection);

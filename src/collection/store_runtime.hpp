@@ -181,8 +181,7 @@ struct CollectionState {
   std::vector<std::weak_ptr<const AnyIndex>>
       row_files_of;  ///< Whose rows the manifest's files hold.
 
-  std::atomic<Sequence> erasing{0};     ///< The commit of an erase that is not finished.
-  std::atomic<bool> erase_left{false};  ///< By the process before: the indexer finishes it.
+  std::atomic<Sequence> erasing{0};  ///< The commit of an erase that is not finished.
   std::atomic<std::uint64_t> stalls{0};
   std::atomic<std::int64_t> searched_ms{0};  ///< Of the steady clock: the last search, about.
   std::atomic<std::uint64_t> image_bytes{0};
