@@ -236,7 +236,7 @@ py::dict erase(Collection& collection, const py::object& keys, const py::object&
     raise_invalid("erase: pass either keys or filter=", Subcode::kNone);
   const FilterText text = as_filter(filter, params);
   const Texts texts = keys.is_none() ? Texts{} : as_texts(keys, "keys");
-  return to_python(with_progress(progress, [&](const ProgressCallback& callback) {
+  return receipt_to_python(with_progress(progress, [&](const ProgressCallback& callback) {
     const EraseOptions options = as_erase_options(wait_ms, lost_copies, callback);
     return keys.is_none() ? collection.erase_matching(text, options)
                           : collection.erase_keys(texts.views, options);

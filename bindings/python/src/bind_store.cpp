@@ -153,7 +153,7 @@ py::list resume_erase(OwnedStore& owned, std::uint32_t wait_ms, bool lost_copies
   const auto receipts = with_progress(progress, [&](const ProgressCallback& callback) {
     return owned.store->resume_erase(as_erase_options(wait_ms, lost_copies, callback));
   });
-  for (const EraseReceipt& receipt : receipts) all.append(to_python(receipt));
+  for (const EraseReceipt& receipt : receipts) all.append(receipt_to_python(receipt));
   return all;
 }
 

@@ -18,7 +18,7 @@ inline EraseOptions as_erase_options(std::uint32_t wait_ms, bool lost_copies,
 }
 
 /// The arguments of anear.EraseReceipt, but for how its times look.
-inline pybind11::dict to_python(const EraseReceipt& receipt) {
+inline pybind11::dict receipt_to_python(const EraseReceipt& receipt) {
   using pybind11::literals::operator""_a;
   pybind11::list files;
   for (const EraseReceipt::File& file : receipt.files)
