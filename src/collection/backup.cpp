@@ -47,7 +47,8 @@ Result<FileNames> named_files(const StoreRuntime& runtime, const storage::ByteSn
   return named;
 }
 
-/// An erase has to tell where records may still be.
+/// An erase has to tell where records may still be. No commit: a new snapshot would have the
+/// database write tables anew that the backup could share.
 Status note_directory(StoreRuntime& runtime, const std::string& directory) {
   std::string name = keys::backups(directory);
   const auto known = runtime.bytes->get(storage::Family::kMeta, name, nullptr);
@@ -55,7 +56,8 @@ Status note_directory(StoreRuntime& runtime, const std::string& directory) {
   if (*known) return {};
   storage::WriteBatch batch;
   batch.put(storage::Family::kMeta, std::move(name), {});
-  return runtime.commits->commit_derived(batch);
+  const auto paused = runtime.commits->pause();
+  return runtime.bytes->write(batch, /*sync=*/true);
 }
 
 class Backup {
