@@ -64,7 +64,7 @@ static uint64_t erasing(const c_notes* opened) {
 
 static void records_are_erased_by_key_and_filter(void) {
   noted all;
-  anear_erase_options options = ANEAR_ERASE_OPTIONS_INIT;
+  anear_erase erase = ANEAR_ERASE_INIT;
   anear_erase_receipt receipt = ANEAR_ERASE_RECEIPT_INIT;
   anear_filter filter = {NULL, NULL, 0};
   anear_text keys[2];
@@ -78,9 +78,11 @@ static void records_are_erased_by_key_and_filter(void) {
 
   keys[0] = text_of("note-00003");
   keys[1] = text_of("there is no such note");
-  options.note = note;
-  options.note_context = &all;
-  CHECK_OK(anear_collection_erase_keys(opened.notes, keys, 2, &options, &receipt, &error), &error);
+  erase.note = note;
+  erase.note_context = &all;
+  erase.keys = keys;
+  erase.key_count = 2;
+  CHECK_OK(anear_collection_erase(opened.notes, &erase, &receipt, &error), &error);
   CHECK(receipt.records == 1 && receipt.sequence != 0 && receipt.indexes == 1);
   CHECK(receipt.begun != 0 && receipt.finished >= receipt.begun);
   CHECK(receipt.files == all.kinds[ANEAR_ERASE_FILE] && receipt.files != 0);
@@ -89,7 +91,11 @@ static void records_are_erased_by_key_and_filter(void) {
   CHECK(count_of(&opened) == kRows - 1);
 
   filter.text = "topic = 'tea'";
-  CHECK_OK(anear_collection_erase_matching(opened.notes, &filter, NULL, NULL, &error), &error);
+  erase.keys = NULL;
+  erase.key_count = 0;
+  erase.filter = &filter;
+  erase.note = NULL;
+  CHECK_OK(anear_collection_erase(opened.notes, &erase, NULL, &error), &error);
   CHECK(count_of(&opened) == kRows / 2);
   CHECK(erasing(&opened) == 0);
   CHECK_OK(anear_store_verify(opened.store, NULL, &error), &error);
@@ -98,18 +104,20 @@ static void records_are_erased_by_key_and_filter(void) {
 }
 
 static void an_erase_is_stopped_and_resumed(void) {
-  anear_erase_options options = ANEAR_ERASE_OPTIONS_INIT;
+  anear_erase erase = ANEAR_ERASE_INIT;
   anear_text key = text_of("note-00007");
   size_t finished = 9;
   float* rows = c_rows(kRows, C_DIMENSION, 4);
   c_notes opened = c_open_notes(c_directory("stopped"));
   c_fill_notes(&opened, rows, kRows);
-  options.progress = stop;
-  CHECK_CODE(ANEAR_CANCELLED,
-             anear_collection_erase_keys(opened.notes, &key, 1, &options, NULL, &error), &error);
+  erase.progress = stop;
+  erase.keys = &key;
+  erase.key_count = 1;
+  CHECK_CODE(ANEAR_CANCELLED, anear_collection_erase(opened.notes, &erase, NULL, &error), &error);
+  erase.keys = NULL;
   CHECK(erasing(&opened) != 0);
   CHECK(count_of(&opened) == kRows - 1);
-  CHECK_CODE(ANEAR_CANCELLED, anear_store_resume_erase(opened.store, &options, &finished, &error),
+  CHECK_CODE(ANEAR_CANCELLED, anear_store_resume_erase(opened.store, &erase, &finished, &error),
              &error);
   CHECK(finished == 0);
   CHECK_OK(anear_store_resume_erase(opened.store, NULL, &finished, &error), &error);
@@ -122,21 +130,30 @@ static void an_erase_is_stopped_and_resumed(void) {
 }
 
 static void what_is_wrong_is_refused(void) {
-  anear_erase_options options = ANEAR_ERASE_OPTIONS_INIT;
+  anear_erase erase = ANEAR_ERASE_INIT;
   anear_filter filter = {NULL, NULL, 0};
   anear_text key = text_of("note-00001");
   float* rows = c_rows(kRows, C_DIMENSION, 5);
   c_notes opened = c_open_notes(c_directory("refused"));
   c_fill_notes(&opened, rows, kRows);
-  NULL_REFUSED(anear_collection_erase_keys(NULL, &key, 1, NULL, NULL, &error));
-  NULL_REFUSED(anear_collection_erase_keys(opened.notes, NULL, 1, NULL, NULL, &error));
-  NULL_REFUSED(anear_collection_erase_matching(NULL, &filter, NULL, NULL, &error));
+  NULL_REFUSED(anear_collection_erase(NULL, &erase, NULL, &error));
+  NULL_REFUSED(anear_collection_erase(opened.notes, NULL, NULL, &error));
   NULL_REFUSED(anear_store_resume_erase(NULL, NULL, NULL, &error));
-  CHECK_CODE(ANEAR_INVALID_ARGUMENT,
-             anear_collection_erase_matching(opened.notes, NULL, NULL, NULL, &error), &error);
-  options.flags = 64;
-  CHECK_CODE(ANEAR_INVALID_ARGUMENT,
-             anear_collection_erase_keys(opened.notes, &key, 1, &options, NULL, &error), &error);
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_collection_erase(opened.notes, &erase, NULL, &error),
+             &error);
+  erase.filter = &filter; /* Of every record. */
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_collection_erase(opened.notes, &erase, NULL, &error),
+             &error);
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_resume_erase(opened.store, &erase, NULL, &error),
+             &error);
+  erase.keys = &key;
+  erase.key_count = 1;
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_collection_erase(opened.notes, &erase, NULL, &error),
+             &error);
+  erase.filter = NULL;
+  erase.flags = 64;
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_collection_erase(opened.notes, &erase, NULL, &error),
+             &error);
   CHECK(count_of(&opened) == kRows);
   CHECK(erasing(&opened) == 0);
   c_free_notes(opened);

@@ -129,9 +129,9 @@ ANEAR_API int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, an
 /* anear_collection_flush() for every collection. */
 ANEAR_API int32_t anear_store_flush(anear_store* store, anear_error* error);
 
-/* Finishes the erasures that failed, were cancelled or cut short; `options` as of
- * anear_collection_erase_keys(). `*finished` (may be NULL) is set to how many there were. */
-ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase_options* options,
+/* Finishes the erasures that failed, were cancelled or cut short, as `erase` (may be NULL; without
+ * keys and filter) asks. `*finished` (may be NULL) is set to how many there were. */
+ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase* erase,
                                            size_t* finished, anear_error* error);
 
 /* Reads back every record, row and image, and checks them against their checksums and each other.
@@ -254,9 +254,10 @@ ANEAR_API int32_t anear_collection_delete_matching(anear_collection* collection,
                                                    const anear_filter* filter, size_t* deleted,
                                                    anear_error* error);
 
-/* Deletes records by key, and removes the bytes of these records, of their earlier versions, and of
- * all that the collection had removed or replaced before, from every file of the store. Keys that
- * do not exist (any more) are no failure. `options` and `receipt` may be NULL.
+/* Deletes the records of `erase->keys`, or that match `erase->filter`, and removes the bytes of
+ * these records, of their earlier versions, and of all that the collection had removed or replaced
+ * before, from every file of the store. Keys that do not exist (any more) are no failure. `receipt`
+ * may be NULL.
  *
  * The records are gone for every search from the first, durable commit on. Slow: builds indexes
  * anew where they hold dead rows, and writes all tables of the store anew, beside searches and
@@ -265,18 +266,11 @@ ANEAR_API int32_t anear_collection_delete_matching(anear_collection* collection,
  * it in the background (but not with ANEAR_STORE_INDEX_INLINE).
  * The receipt tells of backups and copies that may still hold the records. Processes that read the
  * store and have not refreshed since hold the old files open, which the store does not know of.
- * Fails with ANEAR_SNAPSHOT_EXPIRED if pinned handles, running calls or a backup hold earlier
- * states for longer than `wait_ms`: let go of them and call anear_store_resume_erase(). */
-ANEAR_API int32_t anear_collection_erase_keys(anear_collection* collection, const anear_text* keys,
-                                              size_t key_count, const anear_erase_options* options,
-                                              anear_erase_receipt* receipt, anear_error* error);
-
-/* Erases every record that matches at the time of the call, as anear_collection_erase_keys().
- * Fails with ANEAR_INVALID_ARGUMENT if the filter is empty: drop the collection instead. */
-ANEAR_API int32_t anear_collection_erase_matching(anear_collection* collection,
-                                                  const anear_filter* filter,
-                                                  const anear_erase_options* options,
-                                                  anear_erase_receipt* receipt, anear_error* error);
+ * Fails with ANEAR_INVALID_ARGUMENT unless there are either keys or a filter that is not empty,
+ * ANEAR_SNAPSHOT_EXPIRED if pinned handles, running calls or a backup hold earlier states for
+ * longer than `wait_ms`: let go of them and call anear_store_resume_erase(). */
+ANEAR_API int32_t anear_collection_erase(anear_collection* collection, const anear_erase* erase,
+                                         anear_erase_receipt* receipt, anear_error* error);
 
 /* The records of `get->keys` in their order, all of one moment. `*records` is to be freed by
  * anear_records_free(); it holds NULL in the place of a key that does not exist. */

@@ -21,19 +21,24 @@ enum anear_erase_note_kind {
 typedef void (*anear_erase_note)(void* context, int32_t kind, const char* text, uint64_t bytes,
                                  const char* checksum);
 
-typedef struct anear_erase_options {
+/* What is erased, and how. */
+typedef struct anear_erase {
   uint32_t struct_size;
   uint32_t flags; /* ANEAR_ERASE_LOST_COPIES */
   /* How long running calls, pinned handles and a backup are waited for; 0: 10,000. */
   uint32_t wait_ms;
   uint32_t reserved;
+  /* Either keys, or a filter; neither for anear_store_resume_erase(). */
+  const anear_text* keys;
+  size_t key_count;
+  const anear_filter* filter;
   /* NULL, or called with steps; 0 goes on, anything else stops: ANEAR_CANCELLED. */
   int32_t (*progress)(void* progress_context, size_t done, size_t total);
   void* progress_context;
   anear_erase_note note; /* NULL, or called for each line of the receipt. */
   void* note_context;
-} anear_erase_options;
-#define ANEAR_ERASE_OPTIONS_INIT {sizeof(anear_erase_options), 0, 0, 0, NULL, NULL, NULL, NULL}
+} anear_erase;
+#define ANEAR_ERASE_INIT {sizeof(anear_erase), 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL}
 /* Remove the directories that anear_store_recover() and anear_store_repair() left, too, with all
  * that is in them. */
 #define ANEAR_ERASE_LOST_COPIES 1U

@@ -18,12 +18,12 @@ namespace {
 
 /// What a caller asks for. Outlives the call.
 struct Asked {
-  anear_erase_options given{};
+  anear_erase given{};
   Progress progress;
   anear::EraseOptions options;
 
-  Status read(const anear_erase_options* from) {
-    const auto known = read_sized(from, "anear_erase_options");
+  Status read(const anear_erase* from) {
+    const auto known = read_sized(from, "anear_erase");
     if (!known) return known.error();
     given = *known;
     if (Status status = check_flags(given.flags, ANEAR_ERASE_LOST_COPIES, "flags of an erase");
@@ -49,6 +49,22 @@ struct Asked {
   }
 };
 
+anear::Result<EraseReceipt> erase_as(anear::Collection& collection, const Asked& asked) {
+  const anear_erase& given = asked.given;
+  if ((given.keys == nullptr) == (given.filter == nullptr))
+    return anear::invalid_argument("pass either keys or a filter of what is to be erased");
+  if (given.filter != nullptr) {
+    const auto text = filter_of(given.filter);
+    if (!text) return text.error();
+    return collection.erase_matching(*text, asked.options);
+  }
+  const auto keys = span_of(given.keys, given.key_count, "keys");
+  if (!keys) return keys.error();
+  const auto views = views_of(*keys, "key");
+  if (!views) return views.error();
+  return collection.erase_keys(*views, asked.options);
+}
+
 Status check_receipt(const anear_erase_receipt* receipt) {
   if (receipt == nullptr) return {};
   const auto size = checked_size(receipt, "anear_erase_receipt");
@@ -66,49 +82,30 @@ Status write_receipt(const EraseReceipt& from, anear_erase_receipt* to) {
 
 }  // namespace
 
-int32_t anear_collection_erase_keys(anear_collection* collection, const anear_text* keys,
-                                    size_t key_count, const anear_erase_options* options,
-                                    anear_erase_receipt* receipt, anear_error* error) {
+int32_t anear_collection_erase(anear_collection* collection, const anear_erase* erase,
+                               anear_erase_receipt* receipt, anear_error* error) {
   return guard(error, [&]() -> Status {
-    if (Status status = required({{collection, "collection"}}); !status) return status;
+    if (Status status = required({{collection, "collection"}, {erase, "erase"}}); !status)
+      return status;
     if (Status status = check_receipt(receipt); !status) return status;
-    const auto given = span_of(keys, key_count, "keys");
-    if (!given) return given.error();
-    const auto views = views_of(*given, "key");
-    if (!views) return views.error();
     Asked asked;
-    if (Status read = asked.read(options); !read) return read;
-    const auto erased = collection->collection.erase_keys(*views, asked.options);
+    if (Status read = asked.read(erase); !read) return read;
+    const auto erased = erase_as(collection->collection, asked);
     if (!erased) return erased.error();
     asked.note(*erased);
     return write_receipt(*erased, receipt);
   });
 }
 
-int32_t anear_collection_erase_matching(anear_collection* collection, const anear_filter* filter,
-                                        const anear_erase_options* options,
-                                        anear_erase_receipt* receipt, anear_error* error) {
-  return guard(error, [&]() -> Status {
-    if (Status status = required({{collection, "collection"}}); !status) return status;
-    if (Status status = check_receipt(receipt); !status) return status;
-    const auto text = filter_of(filter);
-    if (!text) return text.error();
-    Asked asked;
-    if (Status read = asked.read(options); !read) return read;
-    const auto erased = collection->collection.erase_matching(*text, asked.options);
-    if (!erased) return erased.error();
-    asked.note(*erased);
-    return write_receipt(*erased, receipt);
-  });
-}
-
-int32_t anear_store_resume_erase(anear_store* store, const anear_erase_options* options,
-                                 size_t* finished, anear_error* error) {
+int32_t anear_store_resume_erase(anear_store* store, const anear_erase* erase, size_t* finished,
+                                 anear_error* error) {
   reset(finished);
   return guard(error, [&]() -> Status {
     if (Status status = required({{store, "store"}}); !status) return status;
     Asked asked;
-    if (Status read = asked.read(options); !read) return read;
+    if (Status read = asked.read(erase); !read) return read;
+    if (asked.given.keys != nullptr || asked.given.filter != nullptr)
+      return anear::invalid_argument("what was begun is resumed: pass neither keys nor a filter");
     const auto receipts = store->store.resume_erase(asked.options);
     if (!receipts) return receipts.error();
     for (const EraseReceipt& receipt : *receipts) asked.note(receipt);
