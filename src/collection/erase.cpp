@@ -14,7 +14,7 @@
 #include "collection/field_container.hpp"
 #include "collection/images.hpp"
 #include "collection/indexer.hpp"
-#include "collection/store_impl.hpp"
+#include "collection/store_impl.hpp"  // IWYU pragma: keep (Store::Impl is only declared elsewhere)
 
 namespace anear {
 namespace {

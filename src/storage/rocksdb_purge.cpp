@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "anear/storage/file_list.hpp"
-#include "anear/storage/store_directory.hpp"
 #include "rocksdb_checkpoint.hpp"
 #include "rocksdb_options.hpp"
 
