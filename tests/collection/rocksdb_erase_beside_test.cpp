@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -59,6 +60,36 @@ TEST_CASE("A pinned handle is waited for, then named; the erase goes on afterwar
   CHECK(must(store.resume_erase()).empty());
   expect_not_found(path, needles_of({erased}, kind.metric));
   expect_whole(store, docs, without(before, {erased.key}));
+}
+
+TEST_CASE("A view that is let go of while an erase waits for it leaves nothing behind") {
+  for (const Kind& kind : {kinds()[0], kinds()[2], kinds()[3]}) {
+    INFO(kind.name);
+    const TempDirectory directory;
+    const std::string path = directory / "store";
+    auto store = must_open(path);
+    auto docs = must(store.create_collection("docs", schema_of(kind)));
+    put_others(docs, 0, kOthers, 1);
+    const Canary erased = canary(0, 0, kDimension);
+    put(docs, erased);
+    REQUIRE(docs.flush());
+    const auto before = contents_of(docs);
+    std::optional<Collection> pinned = must(docs.pinned());
+    std::thread holder([&] {
+      // Long enough for the indexes to be built, beside which it still holds the dead row.
+      while (must(docs.stats()).erasing == 0) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(400));
+      pinned.reset();
+    });
+    const std::string_view key = erased.key;
+    const auto receipt = docs.erase_keys({&key, 1}, {.wait_ms = 60'000});
+    holder.join();
+    must(receipt);
+    expect_not_found(path, needles_of({erased}, kind.metric));
+    const auto [live, dead] = test::live_and_dead_positions(path);
+    CHECK((live == kOthers && dead == 0));
+    expect_whole(store, docs, without(before, {erased.key}));
+  }
 }
 
 TEST_CASE("A reader follows over an erase, from any state") {
