@@ -324,7 +324,8 @@ class Erasure {
     return runtime_.files->sync_directory(runtime_.path);
   }
 
-  /// Those of before the erase, in the directories that the store knows of.
+  /// All that are there, in the directories that the store knows of: one of a later sequence, too,
+  /// has files of before this moment.
   Status look_at_backups() {
     const auto entry = runtime_.bytes->iterate(keys::meta_of(keys::kBackups), nullptr);
     for (; entry->valid(); entry->next()) {
@@ -336,7 +337,6 @@ class Erasure {
         continue;
       }
       for (const storage::BackupEntry& backup : *backups) {
-        if (backup.manifest && backup.manifest->sequence >= receipt_.sequence) continue;
         receipt_.outstanding.push_back("backup " + std::to_string(backup.number) + " in '" +
                                        directory + "'");
       }

@@ -140,7 +140,18 @@ TEST_CASE("Backups of before, and copies that recover() left, are told as outsta
   const auto needles = needles_of({erased}, kind.metric);
   CHECK(test::found_in(path, needles).needles.size() == 1);
 
-  must(store.backup(directory / "backups"));
+  // One that is taken while an erase is under way has its sequence, and files of before.
+  put(docs, erased);
+  const auto stop = [](void*, std::size_t, std::size_t) { return false; };
+  REQUIRE_FALSE(docs.erase_keys({&key, 1}, {.progress = {stop, nullptr}}));
+  const auto during = must(store.backup(directory / "backups"));
+  CHECK(during.sequence == must(docs.stats()).erasing);
+  const auto resumed = must(store.resume_erase());
+  REQUIRE(resumed.size() == 1);
+  REQUIRE(resumed[0].outstanding.size() == 3);
+  CHECK(resumed[0].outstanding[2].find("backup " + std::to_string(during.number)) == 0);
+
+  must(store.backup(directory / "backups"));  // Of what is there now.
   REQUIRE(Store::prune_backups(directory / "backups", 1));
   const auto again = must(docs.erase_keys({&key, 1}, {.remove_lost_copies = true}));
   CHECK(again.records == 0);
