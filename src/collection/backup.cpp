@@ -12,6 +12,7 @@
 #include "anear/storage/manifest.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/images.hpp"
+#include "collection/store_keys.hpp"
 #include "collection/store_opening.hpp"
 
 namespace anear {
@@ -44,6 +45,19 @@ Result<FileNames> named_files(const StoreRuntime& runtime, const storage::ByteSn
   for (const storage::CollectionManifest& manifest : *manifests)
     named.merge(names_of(manifest.images));
   return named;
+}
+
+/// An erase has to tell where records may still be. No commit: a new snapshot would have the
+/// database write tables anew that the backup could share.
+Status note_directory(StoreRuntime& runtime, const std::string& directory) {
+  std::string name = keys::backups(directory);
+  const auto known = runtime.bytes->get(storage::Family::kMeta, name, nullptr);
+  if (!known) return known.error();
+  if (*known) return {};
+  storage::WriteBatch batch;
+  batch.put(storage::Family::kMeta, std::move(name), {});
+  const auto paused = runtime.commits->pause();
+  return runtime.bytes->write(batch, /*sync=*/true);
 }
 
 class Backup {
@@ -176,8 +190,12 @@ Result<BackupReport> take_backup(StoreRuntime& runtime, const std::string& direc
   if (!path) return std::move(path).error();
   if (Status apart = check_apart(*runtime.files, *path, runtime.path); !apart)
     return std::move(apart).error();
-  auto writer = storage::BackupWriter::begin(runtime.files, std::move(*path), runtime.identity);
+  auto writer = storage::BackupWriter::begin(runtime.files, *path, runtime.identity);
   if (!writer) return std::move(writer).error();
+  if (Status noted = note_directory(runtime, *path); !noted) {
+    writer->discard();
+    return std::move(noted).error();
+  }
   auto report = Backup(runtime, options, *writer).run();
   if (!report) writer->discard();
   return report;

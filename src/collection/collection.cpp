@@ -10,6 +10,7 @@
 #include "anear/core/parallel.hpp"
 #include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "collection/commit_queue.hpp"
+#include "collection/erase.hpp"
 #include "collection/indexer.hpp"
 #include "collection/planner.hpp"
 #include "collection/prepare.hpp"
@@ -37,6 +38,8 @@ Result<CallGuard> enter(const CollectionState& collection) {
 Result<Sequence> commit(CollectionState& collection, WriteRequest& request);
 Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kind,
                              const RecordBatch& batch);
+Result<EraseReceipt> erase(CollectionState& collection, WriteRequest& request,
+                           const EraseOptions& options);
 
 /// Rows [begin, end) of a search_batch().
 struct BatchPart {
@@ -191,7 +194,7 @@ Result<Hits> fetch(const CollectionState& collection, const OneSearch& search,
     hit.score = -hit.distance;
     hit.relevance = relevance_of(metric, hit.distance);
     hit.leg_distances = {hit.distance};
-    hit.record.key = collection.keys.key(nearest[i].reference);
+    hit.record.key = search.view->keys->key(nearest[i].reference);
   }
   const Parts& parts = search.query.parts;
   if (!parts.fields && !parts.payload && !parts.vectors) return hits;
@@ -265,7 +268,7 @@ Status search_rows(const CollectionState& collection, const View& view, const Pl
     if (!nearest) return nearest.error();
     hits.found[i] = static_cast<std::uint32_t>(nearest->size());
     for (std::size_t j = 0; j < nearest->size(); ++j) {
-      hits.keys[i * hits.k + j] = collection.keys.key((*nearest)[j].reference);
+      hits.keys[i * hits.k + j] = view->keys->key((*nearest)[j].reference);
       hits.distances[i * hits.k + j] = (*nearest)[j].distance;
     }
   }
@@ -286,21 +289,72 @@ Result<std::size_t> Collection::delete_keys(std::span<const std::string_view> ke
   return request.affected;
 }
 
+namespace {
+
+/// A filter that picks some of the records.
+Result<BoundFilter> bind_some(const FilterText& filter, const CollectionState& collection) {
+  auto bound = bind_filter(filter, collection);
+  if (!bound || !bound->matches_all()) return bound;
+  return invalid_argument(
+      "this filter matches every record; to delete all of them, drop the collection");
+}
+
+}  // namespace
+
 Result<std::size_t> Collection::delete_matching(const FilterText& filter) {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
   if (Status writable = check_writable(); !writable) return std::move(writable).error();
-  const auto bound = bind_filter(filter, *impl_);
+  const auto bound = bind_some(filter, *impl_);
   if (!bound) return bound.error();
-  if (bound->matches_all()) {
-    return invalid_argument(
-        "this filter matches every record; to delete all of them, drop the collection");
-  }
   WriteRequest request{
       .kind = WriteRequest::Kind::kDeleteMatching, .collection = impl_.get(), .filter = &*bound};
   if (const auto sequence = commit(*impl_, request); !sequence) return sequence.error();
   return request.affected;
 }
+
+Result<EraseReceipt> Collection::erase_keys(std::span<const std::string_view> keys,
+                                            const EraseOptions& options) {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  if (Status writable = check_writable(); !writable) return std::move(writable).error();
+  const auto unique = prepare_keys(keys);
+  if (!unique) return unique.error();
+  WriteRequest request{.kind = WriteRequest::Kind::kErase, .collection = impl_.get()};
+  for (const std::string_view key : *unique) request.batch.records.push_back({.key = key});
+  return erase(*impl_, request, options);
+}
+
+Result<EraseReceipt> Collection::erase_matching(const FilterText& filter,
+                                                const EraseOptions& options) {
+  const auto guard = enter(*impl_);
+  if (!guard) return guard.error();
+  if (Status writable = check_writable(); !writable) return std::move(writable).error();
+  const auto bound = bind_some(filter, *impl_);
+  if (!bound) return bound.error();
+  WriteRequest request{
+      .kind = WriteRequest::Kind::kErase, .collection = impl_.get(), .filter = &*bound};
+  return erase(*impl_, request, options);
+}
+
+namespace {
+
+Result<EraseReceipt> erase(CollectionState& collection, WriteRequest& request,
+                           const EraseOptions& options) {
+  StoreRuntime& runtime = *collection.runtime;
+  const std::lock_guard one(runtime.erasing);
+  if (const auto sequence = commit(collection, request); !sequence) return sequence.error();
+  collection.erasing = request.sequence;
+  const auto unfinished = unfinished_erasures(*runtime.bytes, request.sequence);
+  if (!unfinished) return unfinished.error();
+  for (const UnfinishedErase& each : *unfinished) {
+    if (each.collection == collection.number)
+      return finish_erase(runtime, &collection, each, options);
+  }
+  return Error{ErrorCode::kInternal, "the mark of an erase is not there"};
+}
+
+}  // namespace
 
 Result<std::vector<std::optional<Record>>> Collection::get(std::span<const std::string_view> keys,
                                                            const Parts& parts) const {
@@ -383,11 +437,12 @@ Result<CollectionStats> Collection::stats() const {
   stats.tail_records = view->tail_rows();
   stats.stalls = impl_->stalls.load(std::memory_order_relaxed);
   stats.slots = view->next_slot;
-  stats.memory_bytes = impl_->keys.bytes();
+  stats.memory_bytes = view->keys->bytes();
   for (const SearchedVector& vector : view->vectors)
     stats.memory_bytes += vector.index->bytes() + vector.tail.bytes();
   stats.image_bytes = impl_->image_bytes;
   stats.image_sequence = impl_->image_sequence;
+  stats.erasing = impl_->erasing;
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;

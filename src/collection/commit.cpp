@@ -64,6 +64,8 @@ Status Commit::stage(WriteRequest& request) {
       return stage_delete(request);
     case WriteRequest::Kind::kDeleteMatching:
       return stage_delete_matching(request);
+    case WriteRequest::Kind::kErase:
+      return stage_erase(request);
   }
   return Error{ErrorCode::kInternal, "unknown kind of write"};
 }
@@ -156,6 +158,13 @@ Status Commit::stage_update(WriteRequest& request) {
 }
 
 Status Commit::stage_delete(WriteRequest& request) {
+  const auto changes = remove_records(request);
+  if (!changes) return changes.error();
+  if (!changes->empty()) finish(request, *changes);
+  return {};
+}
+
+Result<std::vector<keys::Change>> Commit::remove_records(WriteRequest& request) {
   CollectionState& collection = *request.collection;
   const std::vector<PreparedRecord>& records = request.batch.records;
   const auto current = read_current(collection, records, {.fields = true, .payload = false});
@@ -169,20 +178,47 @@ Status Commit::stage_delete(WriteRequest& request) {
     batch_.remove(Family::kKeys, keys::key(collection.number, records[i].key));
     changes.push_back({old->slot, kNoSlot, records[i].key});
   }
-  if (!changes.empty()) finish(request, changes);
+  return changes;
+}
+
+Status Commit::stage_delete_matching(WriteRequest& request) {
+  if (Status found = find_matching(request); !found) return found;
+  return stage_delete(request);
+}
+
+// Also where no record is there: what was deleted before is to be erased. The entry of the change
+// log stays when all before it are dropped, so it names no keys.
+Status Commit::stage_erase(WriteRequest& request) {
+  if (request.filter != nullptr) {
+    if (Status found = find_matching(request); !found) return found;
+  }
+  std::string name = keys::erasure(request.collection->number);
+  const auto unfinished = runtime_.bytes->get(Family::kMeta, name, nullptr);
+  if (!unfinished) return unfinished.error();
+  keys::EraseMark mark{.begun = now_};
+  if (*unfinished) {
+    if (const auto before = keys::decode_erase_mark(**unfinished)) mark = *before;
+  }
+  auto changes = remove_records(request);
+  if (!changes) return std::move(changes).error();
+  for (keys::Change& change : *changes) change.key = {};
+  finish(request, *changes);
+  mark.sequence = request.sequence;
+  mark.records += request.affected;
+  batch_.put(Family::kMeta, std::move(name), keys::encode_erase_mark(mark));
   return {};
 }
 
 // The request is alone in its commit, so the newest view is the state it is applied to.
-Status Commit::stage_delete_matching(WriteRequest& request) {
+Status Commit::find_matching(WriteRequest& request) {
   const CollectionState& collection = *request.collection;
   const View view = collection.pin();
   const RecordReader reader(collection, view);
   const auto matching = reader.matching(*request.filter);
   if (!matching) return matching.error();
   matching->for_each(
-      [&](Slot slot) { request.batch.records.push_back({.key = collection.keys.key(slot)}); });
-  return stage_delete(request);
+      [&](Slot slot) { request.batch.records.push_back({.key = view->keys->key(slot)}); });
+  return {};
 }
 
 Result<Commit::CurrentRecords> Commit::read_current(const CollectionState& collection,
@@ -262,7 +298,7 @@ void Commit::put_record(CollectionState& collection, Slot slot, const storage::R
 
 void Commit::put_key(CollectionState& collection, Slot slot, const PreparedRecord& record) {
   batch_.put(Family::kKeys, keys::key(collection.number, record.key), keys::encode_slot(slot));
-  collection.keys.set(slot, record.key);
+  collection.keys->set(slot, record.key);
   effect_on(collection).born.push_back(slot);
 }
 

@@ -64,6 +64,10 @@ class Commit {
   Status stage_update(WriteRequest& request);
   Status stage_delete(WriteRequest& request);
   Status stage_delete_matching(WriteRequest& request);
+  Status stage_erase(WriteRequest& request);
+  /// Stages the deletion of the records that are there; what that does to each.
+  Result<std::vector<keys::Change>> remove_records(WriteRequest& request);
+  static Status find_matching(WriteRequest& request);
   static Status fill_rows(const View& view, const Current& from, PreparedRecord& record);
 
   Effect& effect_on(CollectionState& collection);

@@ -25,7 +25,7 @@ bool add_keys(const WriteRequest& request, std::unordered_set<std::string>& keys
 
 /// Whether staging needs what earlier commits published.
 bool reads_version(const WriteRequest& request) {
-  if (request.kind == WriteRequest::Kind::kDeleteMatching) return true;
+  if (request.is_alone()) return true;
   if (request.kind != WriteRequest::Kind::kUpdate) return false;
   const auto& records = request.batch.records;
   return std::any_of(records.begin(), records.end(),
@@ -61,7 +61,7 @@ void CommitQueue::submit(WriteRequest& request) {
 
 CommitQueue::Group CommitQueue::take_group() {
   Group group{waiting_.front()};
-  if (group.front()->request->kind == WriteRequest::Kind::kDeleteMatching) return group;
+  if (group.front()->request->is_alone()) return group;
   if (waiting_.size() == 1) return group;
   std::unordered_set<std::string> keys;
   std::size_t bytes = group.front()->request->batch.bytes;
@@ -69,8 +69,7 @@ CommitQueue::Group CommitQueue::take_group() {
   for (std::size_t i = 1; i < waiting_.size() && group.size() < kGroupRequestsMax; ++i) {
     const WriteRequest& next = *waiting_[i]->request;
     bytes += next.batch.bytes;
-    // A filter has to see what was committed before it.
-    if (next.kind == WriteRequest::Kind::kDeleteMatching || bytes > kGroupBytesMax) break;
+    if (next.is_alone() || bytes > kGroupBytesMax) break;
     if (!add_keys(next, keys)) break;
     group.push_back(waiting_[i]);
   }

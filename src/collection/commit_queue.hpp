@@ -35,12 +35,15 @@ namespace anear {
 
 /// One write on its way through the queue. Borrowed by the leader until submit() returns.
 struct WriteRequest {
-  enum class Kind : std::uint8_t { kUpsert, kUpdate, kDelete, kDeleteMatching };
+  enum class Kind : std::uint8_t { kUpsert, kUpdate, kDelete, kDeleteMatching, kErase };
 
   Kind kind = Kind::kUpsert;
   CollectionState* collection = nullptr;
-  PreparedBatch batch{};                ///< Of kDelete: keys alone.
-  const BoundFilter* filter = nullptr;  ///< Of kDeleteMatching.
+  PreparedBatch batch{};                ///< Of kDelete and kErase: keys alone.
+  const BoundFilter* filter = nullptr;  ///< Of kDeleteMatching; of kErase in place of keys.
+
+  /// Whether it has to see all that was committed before it.
+  bool is_alone() const noexcept { return kind == Kind::kDeleteMatching || kind == Kind::kErase; }
 
   // The outcome.
   Status status{};
@@ -62,6 +65,14 @@ class CommitQueue {
   Status commit_meta(storage::WriteBatch batch);
   /// Commits where things stand now: no change that a sequence counts. Synced in either mode.
   Status commit_derived(const storage::WriteBatch& batch);
+  /// The same for what `fill` puts into the batch while nothing else is written.
+  template <typename Fill>
+  Status commit_derived_by(Fill&& fill) {
+    const auto paused = pause();
+    storage::WriteBatch batch;
+    if (Status filled = fill(batch); !filled) return filled;
+    return write_apart(batch, written_);
+  }
   /// While the lock is held nothing is written, and all that was is published.
   std::unique_lock<std::mutex> pause();
 

@@ -23,7 +23,7 @@ struct SlotsImage {
   std::string bytes;
 };
 
-SlotsImage slots_image(const CollectionState& collection, const CollectionVersion& version) {
+SlotsImage slots_image(const CollectionVersion& version) {
   SlotsImage image;
   image.live.resize((std::size_t{version.next_slot} + 63) / 64);
   image.offsets.reserve(std::size_t{version.next_slot} + 1);
@@ -31,7 +31,7 @@ SlotsImage slots_image(const CollectionState& collection, const CollectionVersio
     image.offsets.push_back(image.bytes.size());
     if (!version.live.contains(slot)) continue;
     image.live[slot / 64] |= std::uint64_t{1} << (slot % 64);
-    image.bytes.append(collection.keys.key(slot));
+    image.bytes.append(version.keys->key(slot));
   }
   image.offsets.push_back(image.bytes.size());
   return image;
@@ -82,7 +82,7 @@ class ImageWriter {
         next_file_(collection.next_file) {}
 
   Status write_all() {
-    const SlotsImage slots = slots_image(collection_, *view_);
+    const SlotsImage slots = slots_image(*view_);
     if (Status written = write(kSlotsImage, kSlotsImageKind, sections_of(slots)); !written)
       return written;
     for (std::size_t v = 0; v < view_->vectors.size(); ++v) {
@@ -295,7 +295,7 @@ Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchem
   return attach_index(vector, image->header.kind, set);
 }
 
-Status open_slots_image(CollectionState& collection, CollectionVersion& version,
+Status open_slots_image(const CollectionState& collection, CollectionVersion& version,
                         const storage::ManifestImage& named) {
   const StoreRuntime& runtime = *collection.runtime;
   auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
@@ -311,7 +311,7 @@ Status open_slots_image(CollectionState& collection, CollectionVersion& version,
                        offsets->back() <= bytes->size();
   if (!ordered || live->size() != (offsets->size() - 1 + 63) / 64)
     return damaged(collection, "does not fit together");
-  collection.keys.adopt({*offsets, {bytes->data(), bytes->size()}, image->owner});
+  version.keys->adopt({*offsets, {bytes->data(), bytes->size()}, image->owner});
   for (std::size_t first = 0; first < live->size(); first += SlotSet::kChunkWords) {
     auto chunk = std::make_shared<SlotSet::Chunk>();
     const std::size_t words = std::min(SlotSet::kChunkWords, live->size() - first);

@@ -56,8 +56,8 @@ Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchem
                                   const storage::ManifestImage& named,
                                   const std::vector<storage::Image>& row_files);
 
-/// Fills live slots and keys from the slots image.
-Status open_slots_image(CollectionState& collection, CollectionVersion& version,
+/// Fills live slots, keys and the next slot of `version` from the slots image.
+Status open_slots_image(const CollectionState& collection, CollectionVersion& version,
                         const storage::ManifestImage& named);
 
 }  // namespace anear

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <utility>
 
+#include "collection/erase.hpp"
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
 
@@ -94,6 +95,8 @@ void Indexer::start() {
   if (!runtime_.options.index_inline) worker_ = std::thread([this] { run(); });
   if (runtime_.options.durability == Durability::kBuffered && !runtime_.is_in_memory())
     syncer_ = std::thread([this] { sync_regularly(); });
+  if (runtime_.recovery.unfinished_erasures != 0 && !runtime_.options.index_inline)
+    eraser_ = std::thread([this] { erase_what_is_left(); });
 }
 
 void Indexer::stop() {
@@ -112,6 +115,7 @@ void Indexer::stop() {
   }
   if (worker_.joinable()) worker_.join();
   if (syncer_.joinable()) syncer_.join();
+  if (eraser_.joinable()) eraser_.join();
 }
 
 void Indexer::add(const std::shared_ptr<CollectionState>& collection) {
@@ -201,6 +205,21 @@ void Indexer::sync_regularly() {
       }
     }
     lock.lock();
+  }
+}
+
+void Indexer::erase_what_is_left() {
+  yield_to_others();
+  std::vector<std::shared_ptr<CollectionState>> all;
+  {
+    const std::lock_guard hold(mutex_);
+    for (const auto& [state, held] : collections_) {
+      if (auto collection = held.lock(); collection && collection->erasing != 0)
+        all.push_back(std::move(collection));
+    }
+  }
+  for (const auto& collection : all) {
+    if (!stopping_) finish_erase_left(*collection);
   }
 }
 
@@ -295,32 +314,80 @@ void Indexer::mark_dead(CollectionState& collection) {
 Status Indexer::rebuild(CollectionState& collection) {
   for (std::size_t v = 0; v < collection.schema.vectors.size(); ++v) {
     const VectorSchema& vector = collection.schema.vectors[v];
-    const std::shared_ptr<const AnyIndex> old = collection.pin()->vectors[v].index;
-    if (stopping_ || !needs_rebuild(vector, *old)) continue;
+    if (stopping_ || !needs_rebuild(vector, *collection.pin()->vectors[v].index)) continue;
     Waiting waiting{this, &collection};
-    auto made = rebuild_index(vector, *old,
-                              {.threads = 1, .progress = {&Waiting::keep_tail_short, &waiting}});
-    if (!made && made.error().code == ErrorCode::kCancelled && waiting.status)
+    Status built = build_anew(collection, v, {}, waiting);
+    if (!built && built.error().code == ErrorCode::kCancelled && waiting.status)
       return {};  // Stopped or dropped: it is done at the next opening, if there is one.
-    if (!made) return waiting.status ? std::move(made).error() : waiting.status;
-    // What was copied and died meanwhile.
-    for (Position at = 0; at < made->positions(); ++at) {
-      const Slot slot = made->table().slot(at);
-      if (slot != kNoSlot && !old->contains(slot)) made->mark_deleted(slot);
-    }
-    // A new image, whatever is due: without one the next opening would have to do this again.
-    collection.changed_since_image += changes_before_images(made->size()) + 1;
-    const auto fresh = std::make_shared<AnyIndex>(std::move(*made));
-    const std::lock_guard hold(runtime_.versions);
-    publish_version(collection,
-                    [&](CollectionVersion& version) { version.vectors[v].index = fresh; });
+    if (!built) return built;
   }
   return {};
 }
 
+Status Indexer::build_anew(CollectionState& collection, std::size_t v, const SlotSet& without,
+                           Waiting& waiting) {
+  const std::shared_ptr<const AnyIndex> old = collection.pin()->vectors[v].index;
+  auto made =
+      rebuild_index(collection.schema.vectors[v], *old,
+                    {.threads = 1, .progress = {&Waiting::keep_tail_short, &waiting}}, without);
+  if (!made) return waiting.status ? std::move(made).error() : waiting.status;
+  // What was copied and died meanwhile.
+  for (Position at = 0; at < made->positions(); ++at) {
+    const Slot slot = made->table().slot(at);
+    if (slot != kNoSlot && !old->contains(slot)) made->mark_deleted(slot);
+  }
+  // A new image, whatever is due: without one the next opening would have to do this again.
+  collection.changed_since_image += changes_before_images(made->size()) + 1;
+  const auto fresh = std::make_shared<AnyIndex>(std::move(*made));
+  const std::lock_guard hold(runtime_.versions);
+  publish_version(collection,
+                  [&](CollectionVersion& version) { version.vectors[v].index = fresh; });
+  return {};
+}
+
+Result<std::size_t> Indexer::rewrite(CollectionState& collection,
+                                     const ProgressCallback& progress) {
+  const std::lock_guard hold(collection.indexing);
+  if (Status moved = move_tails(collection); !moved) return std::move(moved).error();
+  mark_dead(collection);
+  auto built = rebuild_without_dead(collection, progress);
+  if (!built) return built;
+  if (Status measured = calibrate(collection); !measured) return std::move(measured).error();
+  if (stopping_) return Error{ErrorCode::kClosed, "the store is being closed"};
+  ++collection.changed_since_image;
+  if (Status renewed = renew_images(collection, Images::kNow); !renewed)
+    return std::move(renewed).error();
+  return built;
+}
+
+/// Slots that an older view may still name are not marked dead in the index, but are not copied
+/// either: that view holds the index of before.
+Result<std::size_t> Indexer::rebuild_without_dead(CollectionState& collection,
+                                                  const ProgressCallback& progress) {
+  std::size_t built = 0;
+  for (std::size_t v = 0; v < collection.schema.vectors.size(); ++v) {
+    const View view = collection.pin();
+    const AnyIndex& index = *view->vectors[v].index;
+    SlotSet dead;
+    bool is_clean = index.positions() == index.size();
+    for (Position at = 0; at < index.positions(); ++at) {
+      const Slot slot = index.table().slot(at);
+      if (slot == kNoSlot || view->live.contains(slot)) continue;
+      dead.insert(slot);
+      is_clean = false;
+    }
+    if (is_clean) continue;
+    Waiting waiting{this, &collection, progress};
+    Status done = build_anew(collection, v, dead, waiting);
+    if (!done) return std::move(done).error();
+    ++built;
+  }
+  return built;
+}
+
 bool Indexer::Waiting::keep_tail_short(void* context, std::size_t, std::size_t) {
-  auto& [indexer, collection, status] = *static_cast<Waiting*>(context);
-  if (indexer->stopping_ || collection->dropped) return false;
+  auto& [indexer, collection, asked, status] = *static_cast<Waiting*>(context);
+  if (indexer->stopping_ || collection->dropped || !asked(0, 0)) return false;
   {
     const std::lock_guard hold(indexer->runtime_.versions);
     if (collection->current->tail_rows() <= collection->tail_rows_max() / 2) return true;

@@ -30,7 +30,8 @@ class Indexer {
   Indexer(const Indexer&) = delete;
   Indexer& operator=(const Indexer&) = delete;
 
-  /// Starts the threads that the store's options ask for. Not for a store that is read-only.
+  /// Starts the threads that the store's options ask for, and one for erasures that were left. Not
+  /// for a store that is read-only.
   void start();
   /// Stops them; what is in the tails stays there.
   void stop();
@@ -45,6 +46,12 @@ class Indexer {
   /// Indexes all that was committed before the call and writes images of it.
   Status flush(CollectionState& collection);
 
+  /// Builds the indexes that hold rows of dead slots anew, without them, and writes images of what
+  /// was committed before the call, whatever is due: the files of before go. Calls `progress` now
+  /// and then; kCancelled when it says so, kClosed when the indexer is stopped. How many indexes
+  /// were built.
+  Result<std::size_t> rewrite(CollectionState& collection, const ProgressCallback& progress);
+
   /// Takes dead slots that no view can name any more out of the indexes. `indexing`, or
   /// `refreshing`, is held.
   void mark_dead(CollectionState& collection);
@@ -55,6 +62,7 @@ class Indexer {
   struct Waiting {
     Indexer* indexer;
     CollectionState* collection;
+    ProgressCallback asked{};  ///< Of whom the index is built for.
     Status status{};
 
     static bool keep_tail_short(void* context, std::size_t done, std::size_t total);
@@ -62,11 +70,16 @@ class Indexer {
 
   void run();
   void sync_regularly();
+  void erase_what_is_left();
   std::vector<std::shared_ptr<CollectionState>> take_dirty();
   Status index(CollectionState& collection, Images images);
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
   Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);
   Status rebuild(CollectionState& collection);
+  Status build_anew(CollectionState& collection, std::size_t v, const SlotSet& without,
+                    Waiting& waiting);
+  Result<std::size_t> rebuild_without_dead(CollectionState& collection,
+                                           const ProgressCallback& progress);
   Status calibrate(CollectionState& collection);
   Status renew_images(CollectionState& collection, Images images);
 
@@ -80,6 +93,7 @@ class Indexer {
   std::atomic<bool> stopping_{false};
   std::thread worker_;
   std::thread syncer_;
+  std::thread eraser_;  ///< Finishes what the process before left.
 };
 
 }  // namespace anear

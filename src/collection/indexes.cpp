@@ -24,18 +24,37 @@ Options with_rows_of(const VectorSchema& vector, Options options) {
   return options;
 }
 
-/// Live rows of an index, copied together.
+/// What an index is built of: the live rows of another one, but for those of some slots.
+struct Source {
+  const AnyIndex& from;
+  const SlotSet& without;
+
+  Slot slot(Position position) const noexcept {
+    const Slot slot = from.table().slot(position);
+    return slot == kNoSlot || without.contains(slot) ? kNoSlot : slot;
+  }
+  /// Positions below the end of now that have such a row.
+  std::vector<Position> positions() const {
+    std::vector<Position> all;
+    for (Position at = 0; at < from.positions(); ++at) {
+      if (slot(at) != kNoSlot) all.push_back(at);
+    }
+    return all;
+  }
+};
+
+/// Rows of an index, copied together.
 class CopiedRows {
  public:
-  CopiedRows(const VectorSchema& vector, const VectorTable& table)
-      : vector_(vector), table_(table) {}
+  CopiedRows(const VectorSchema& vector, const Source& source)
+      : vector_(vector), source_(source), table_(source.from.table()) {}
 
   void clear() noexcept {
     bytes_.clear();
     slots_.clear();
   }
   void add(Position position) {
-    const Slot slot = table_.slot(position);
+    const Slot slot = source_.slot(position);
     if (slot == kNoSlot) return;
     const VectorView row = table_.rows().view(position);
     const auto* bytes = static_cast<const std::byte*>(row.data());
@@ -49,29 +68,31 @@ class CopiedRows {
 
  private:
   const VectorSchema& vector_;
+  const Source& source_;
   const VectorTable& table_;
   std::vector<std::byte> bytes_;
   std::vector<Slot> slots_;
 };
 
-/// Learns from rows drawn evenly over all positions.
-Status train(AnyIndex& index, const VectorSchema& vector, const AnyIndex& from,
-             const BuildOptions& build) {
+/// Learns from rows drawn evenly.
+Status train(AnyIndex& index, const VectorSchema& vector, const Source& source,
+             const std::vector<Position>& positions, const BuildOptions& build) {
   const IvfPqOptions& options = index.ivf_pq()->options();
   Random random(options.seed);
   std::vector<std::uint32_t> drawn =
-      random_subset(from.positions(), IvfPqIndex::training_rows_for(options.lists), random);
+      random_subset(positions.size(), IvfPqIndex::training_rows_for(options.lists), random);
   std::sort(drawn.begin(), drawn.end());
-  CopiedRows sample(vector, from.table());
-  for (const std::uint32_t position : drawn) sample.add(position);
+  CopiedRows sample(vector, source);
+  for (const std::uint32_t at : drawn) sample.add(positions[at]);
   return index.ivf_pq()->train(sample.matrix(), build);
 }
 
-/// Appends what `from` has from position `next` on; `next` is then behind the last one.
-Status copy_rows(AnyIndex& index, const VectorSchema& vector, const AnyIndex& from,
+/// Appends what `source` has from position `next` on; `next` is then behind the last one.
+Status copy_rows(AnyIndex& index, const VectorSchema& vector, const Source& source,
                  std::size_t& next, const BuildOptions& build) {
   constexpr std::size_t kRowsAtOnce = 1'024;
-  CopiedRows rows(vector, from.table());
+  const AnyIndex& from = source.from;
+  CopiedRows rows(vector, source);
   while (next < from.positions()) {
     rows.clear();
     const std::size_t end = std::min(next + kRowsAtOnce, from.positions());
@@ -86,22 +107,26 @@ Status copy_rows(AnyIndex& index, const VectorSchema& vector, const AnyIndex& fr
 
 /// Empty, and trained where that is due. A graph whose codes did not tell its rows apart gets the
 /// rows to walk on.
-Result<AnyIndex> make_trained(const VectorSchema& vector, const AnyIndex& from,
+Result<AnyIndex> make_trained(const VectorSchema& vector, const Source& source,
                               const BuildOptions& build) {
   const auto* graph = std::get_if<HnswOptions>(&vector.index);
-  if (graph != nullptr && (!from.table().has_codes() || !from.do_codes_suffice(build))) {
+  if (graph != nullptr &&
+      (!source.from.table().has_codes() || !source.from.do_codes_suffice(build))) {
     HnswOptions options = with_rows_of(vector, *graph);
     options.codes = options.rows;
     return AnyIndex::create(vector.dimension, options);
   }
   const auto* chosen = std::get_if<IvfPqOptions>(&vector.index);
-  if (chosen == nullptr || from.size() < chosen->train_from) return make_index(vector);
+  if (chosen == nullptr) return make_index(vector);
+  const std::vector<Position> positions = source.positions();
+  if (positions.size() < chosen->train_from) return make_index(vector);
   auto options = with_rows_of(vector, *chosen);
   if (options.lists == 0)
-    options.lists = static_cast<std::uint32_t>(IvfPqIndex::lists_for(from.size()));
+    options.lists = static_cast<std::uint32_t>(IvfPqIndex::lists_for(positions.size()));
   auto index = AnyIndex::create(vector.dimension, options);
   if (!index) return index;
-  if (Status status = train(*index, vector, from, build); !status) return std::move(status).error();
+  if (Status status = train(*index, vector, source, positions, build); !status)
+    return std::move(status).error();
   return index;
 }
 
@@ -151,11 +176,12 @@ bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
 }
 
 Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
-                               const BuildOptions& build) {
-  auto index = make_trained(vector, from, build);
+                               const BuildOptions& build, const SlotSet& without) {
+  const Source source{from, without};
+  auto index = make_trained(vector, source, build);
   if (!index) return index;
   std::size_t next = 0;
-  Status status = copy_rows(*index, vector, from, next, build);
+  Status status = copy_rows(*index, vector, source, next, build);
   if (status) status = index->calibrate({.threads = build.threads});
   if (!status) return std::move(status).error();
   return index;

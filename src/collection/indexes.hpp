@@ -13,6 +13,7 @@
 
 #include "anear/collection/options.hpp"
 #include "anear/core/error.hpp"
+#include "anear/core/slot_set.hpp"
 #include "anear/index/any_index.hpp"
 #include "collection/version.hpp"
 
@@ -29,9 +30,9 @@ Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
 bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index);
 
 /// A trained and calibrated index of the live rows of `from`, or the exact start when there are too
-/// few to train. `build.progress` is called all the while, between insertions as well; kCancelled
-/// when it asks to stop.
+/// few to train; without those of the slots `without`. `build.progress` is called all the while,
+/// between insertions as well; kCancelled when it asks to stop.
 Result<AnyIndex> rebuild_index(const VectorSchema& vector, const AnyIndex& from,
-                               const BuildOptions& build);
+                               const BuildOptions& build, const SlotSet& without = {});
 
 }  // namespace anear

@@ -23,6 +23,7 @@ class Opening {
           const storage::CollectionManifest& manifest)
       : collection_(collection), bytes_(bytes) {
     found_.manifest = manifest;
+    version_.keys = collection.keys;
   }
 
   Status open() {
@@ -36,7 +37,7 @@ class Opening {
     const auto reached = replay_since(before);
     if (!reached) return reached.error();
     if (*reached) return open_vectors(&before);
-    version_ = {};
+    start_anew();  // Whoever holds the version before keeps its keys; they go with it.
     if (Status status = read_all_slots(); !status) return status;
     return open_vectors(nullptr);
   }
@@ -62,9 +63,14 @@ class Opening {
       const Error error = missing_beside_writer(std::move(opened).error());
       if (error.code == ErrorCode::kSnapshotExpired) return error;
       degrade(error.message);
-      version_ = {};
+      start_anew();
     }
     return read_all_slots();
+  }
+
+  void start_anew() {
+    version_ = {};
+    version_.keys = std::make_shared<KeyTable>();
   }
 
   /// Without an image: every key leads to its slot.
@@ -80,6 +86,9 @@ class Opening {
     }
     if (Status status = entry->status(); !status) return status;
     version_.next_slot = std::max(version_.next_slot, found_.manifest.next_slot);
+    // What the log had of earlier commits may have been erased.
+    if (const auto* image = image_of(found_.manifest, kSlotsImage); image != nullptr)
+      version_.sequence = image->sequence;
     keys_are_read_ = true;
     return replay(changes_after(0));
   }
@@ -143,7 +152,7 @@ class Opening {
 
   /// A slot has one key for ever, so what is there already stays.
   void name_slot(Slot slot, std::string_view key) {
-    if (collection_.keys.key(slot) != key) collection_.keys.set(slot, key);
+    if (version_.keys->key(slot) != key) version_.keys->set(slot, key);
   }
 
   /// Of `before` (may be null) the indexes and tails are kept whose images are still the same.
@@ -299,6 +308,7 @@ Status start_empty(CollectionState& collection) {
     if (!index) return std::move(index).error();
     version.vectors.push_back({std::make_shared<AnyIndex>(std::move(*index)), {}});
   }
+  version.keys = collection.keys;
   collection.current = std::make_shared<CollectionVersion>(std::move(version));
   return {};
 }
@@ -344,6 +354,7 @@ void take_over(CollectionState& collection, OpenedCollection&& found) {
     if (slots != nullptr && !collection.degraded) collection.image_sequence = slots->sequence;
   }
   collection.manifest = std::move(found.manifest);
+  collection.keys = found.version.keys;
   if (collection.current != nullptr) collection.older.push_back(collection.current);
   collection.current = std::make_shared<CollectionVersion>(std::move(found.version));
 }

@@ -7,6 +7,7 @@
 
 #include "collection/backup.hpp"
 #include "collection/commit_queue.hpp"
+#include "collection/erase.hpp"
 #include "collection/images.hpp"
 #include "collection/indexer.hpp"
 #include "collection/recovery.hpp"
@@ -122,11 +123,17 @@ Status Store::Impl::open() {
 Status Store::Impl::load_collections() {
   const auto manifests = read_manifests(*runtime->bytes);
   if (!manifests) return manifests.error();
+  const auto erasures = unfinished_erasures(*runtime->bytes, runtime->last_sequence);
+  if (!erasures) return erasures.error();
+  runtime->recovery.unfinished_erasures = erasures->size();
   FileNames named;
   for (const storage::CollectionManifest& manifest : *manifests) {
     auto collection = open_collection(runtime, *runtime->bytes, manifest);
     if (!collection) return std::move(collection).error();
     named.merge(names_of(manifest.images));
+    for (const UnfinishedErase& erase : *erasures) {
+      if (erase.collection == manifest.number) (*collection)->erasing = erase.mark.sequence;
+    }
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
     if (!runtime->options.read_only) runtime->indexer->add(*collection);
     collections.emplace(manifest.name, std::move(*collection));

@@ -91,10 +91,26 @@ std::string change(CommitNumber commit) {
   return out;
 }
 
-storage::KeyRange manifests() {
-  const std::string begin = kCollections;
-  return {storage::Family::kMeta, begin, begin + std::string(5, '\xff')};
+std::string erasure(std::uint32_t collection) {
+  std::string out = kErasures;
+  append_big_endian(out, collection);
+  return out;
 }
+
+std::string backups(std::string_view directory) { return std::string(kBackups).append(directory); }
+
+// A prefix ends with '/', which '0' comes after.
+storage::KeyRange meta_of(const char* prefix) {
+  std::string end = prefix;
+  end.back() = '0';
+  return {storage::Family::kMeta, prefix, std::move(end)};
+}
+
+std::uint32_t collection_at_end(std::string_view key) {
+  return big_endian_at_end<std::uint32_t>(key);
+}
+
+storage::KeyRange manifests() { return meta_of(kCollections); }
 
 storage::KeyRange all_of(storage::Family family, std::uint32_t collection) {
   return {family, prefix(collection, 0), prefix(collection + 1, 0)};
@@ -135,6 +151,27 @@ std::string encode_sequence(Sequence sequence) {
 
 Result<Sequence> decode_sequence(std::string_view value) {
   return decode_number<Sequence>(value, "sequence");
+}
+
+std::string encode_erase_mark(const EraseMark& mark) {
+  std::string rest;
+  append_number(rest, mark.sequence);
+  append_number(rest, mark.records);
+  append_number(rest, mark.begun);
+  std::string out;
+  append_number(out, storage::checksum64(rest));
+  return out.append(rest);
+}
+
+Result<EraseMark> decode_erase_mark(std::string_view value) {
+  std::uint64_t checksum = 0;
+  EraseMark mark;
+  if (take_number(value, checksum) && checksum == storage::checksum64(value) &&
+      take_number(value, mark.sequence) && take_number(value, mark.records) &&
+      take_number(value, mark.begun) && value.empty()) {
+    return mark;
+  }
+  return damaged("the mark of an erase is damaged");
 }
 
 std::string encode_row(VectorView row) {

@@ -1,7 +1,8 @@
 // The keys and small values of the byte store, but for field containers (field_keys.hpp). Numbers
 // in keys are big-endian, so that their order is the order of the bytes; in values little-endian.
 //
-//   kMeta     "store" → StoreMeta · "sequence" → u64 · "collection/" number → manifest
+//   kMeta     "store" → StoreMeta · "sequence" → u64 · "collection/" number → manifest ·
+//             "erase/" number → EraseMark · "backups/" directory → nothing
 //   kKeys     collection u32 | key                   → slot u32
 //   kRecords  collection u32 | slot u32              → record (storage/record.hpp)
 //   kRows     collection u32 | vector u16 | slot u32 → XXH3-64 of the row u64 | row
@@ -27,6 +28,8 @@ namespace anear::keys {
 inline constexpr const char* kStore = "store";
 inline constexpr const char* kSequence = "sequence";
 inline constexpr const char* kCollections = "collection/";
+inline constexpr const char* kErasures = "erase/";
+inline constexpr const char* kBackups = "backups/";
 
 std::string manifest(std::uint32_t collection);
 std::string key(std::uint32_t collection, std::string_view key);
@@ -45,6 +48,15 @@ struct CommitNumber {
 };
 std::string change(CommitNumber commit);
 
+/// Stands in kMeta while an erase of the collection is not finished.
+std::string erasure(std::uint32_t collection);
+/// Stands in kMeta when a backup was taken into the directory.
+std::string backups(std::string_view directory);
+
+/// All keys of kMeta that begin with `prefix`, which is one of the above.
+storage::KeyRange meta_of(const char* prefix);
+/// The number that a key of manifest() or erasure() ends with.
+std::uint32_t collection_at_end(std::string_view key);
 /// The manifests of all collections, in kMeta.
 storage::KeyRange manifests();
 /// All keys of `collection` in one of the families other than kMeta.
@@ -66,6 +78,16 @@ Result<Slot> decode_slot(std::string_view value);
 std::string encode_sequence(Sequence sequence);
 Result<Sequence> decode_sequence(std::string_view value);
 
+/// An erase that is not finished.
+struct EraseMark {
+  Sequence sequence = 0;      ///< The commit from which on the records are gone.
+  std::uint64_t records = 0;  ///< Deleted by it and by those that were not finished before it.
+  std::int64_t begun = 0;     ///< Microseconds UTC.
+};
+/// | XXH3-64 of the rest u64 | sequence u64, records u64, begun i64 |
+std::string encode_erase_mark(const EraseMark& mark);
+Result<EraseMark> decode_erase_mark(std::string_view value);
+
 /// A row with its checksum.
 std::string encode_row(VectorView row);
 /// What a record says of a row of it: the checksum of its bytes, and never 0.
@@ -79,6 +101,7 @@ Result<VectorView> decode_row(std::string_view value, std::size_t dimension, Sca
 
 /// What one commit did to one record. `before`: the slot it had, kNoSlot when it is new. `slot`:
 /// the slot it has now, kNoSlot when it was deleted; equal to `before` when only fields changed.
+/// `key`: empty when it was erased.
 struct Change {
   Slot before = kNoSlot;
   Slot slot = kNoSlot;

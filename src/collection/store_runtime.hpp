@@ -3,8 +3,8 @@
 //   Store ──▶ StoreRuntime ◀── CollectionState ◀── Collection (handles)
 //
 // Threads: members say which lock or thread owns them. Locks are taken in this order: gate,
-// `refreshing`, CollectionState::indexing, the store's list of collections, queue of commits,
-// StoreRuntime::versions.
+// `refreshing`, `erasing`, CollectionState::indexing, the store's list of collections, queue of
+// commits, StoreRuntime::versions.
 #pragma once
 
 #include <atomic>
@@ -72,6 +72,9 @@ struct StoreRuntime {
 
   /// Held by a refresh of a store that is read-only.
   std::mutex refreshing;
+
+  /// Held while records are erased, from the commit of that to its end.
+  std::mutex erasing;
 
   std::mutex marking;
   std::optional<storage::HighWaterMark> mark;  ///< Under `marking`. None in memory or read-only.
@@ -152,9 +155,9 @@ struct CollectionState {
   const FieldTypes types;
 
   std::atomic<bool> dropped{false};
-  KeyTable keys;
-
-  /// The commit leader's: the next slot to give out, and the segment each vector's tail grows in.
+  /// The commit leader's: where keys of new slots are put, the next slot to give out, and the
+  /// segment each vector's tail grows in.
+  std::shared_ptr<KeyTable> keys = std::make_shared<KeyTable>();
   Slot next_slot = 0;
   std::vector<std::shared_ptr<TailSegment>> growing;
 
@@ -178,6 +181,7 @@ struct CollectionState {
   std::vector<std::weak_ptr<const AnyIndex>>
       row_files_of;  ///< Whose rows the manifest's files hold.
 
+  std::atomic<Sequence> erasing{0};  ///< The commit of an erase that is not finished.
   std::atomic<std::uint64_t> stalls{0};
   std::atomic<std::int64_t> searched_ms{0};  ///< Of the steady clock: the last search, about.
   std::atomic<std::uint64_t> image_bytes{0};

@@ -68,7 +68,7 @@ class Verification {
       if (!slot) return slot.error();
       const std::string key(keys::without_collection(entry->key()));
       if (!view_->live.contains(*slot)) return damaged("key '" + key + "' leads to a dead slot");
-      if (collection_.keys.key(*slot) != key)
+      if (view_->keys->key(*slot) != key)
         return damaged("slot " + std::to_string(*slot) + " has another key than '" + key + "'");
       ++count;
     }
@@ -87,7 +87,7 @@ class Verification {
       if (!record)
         return damaged("the record in slot " + std::to_string(slot) + ": " +
                        record.error().message);
-      if (!view_->live.contains(slot) || collection_.keys.key(slot) != record->key)
+      if (!view_->live.contains(slot) || view_->keys->key(slot) != record->key)
         return damaged("the record '" + record->key + "' stands in another one's slot");
       expect_rows(slot, *record);
       for (const Field& field : record->fields) expect_containers(slot, field);

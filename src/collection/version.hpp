@@ -21,6 +21,7 @@
 #include "anear/core/types.hpp"
 #include "anear/simd/isa.hpp"
 #include "anear/storage/byte_store.hpp"
+#include "collection/key_table.hpp"
 #include "collection/tail.hpp"
 
 namespace anear {
@@ -44,6 +45,7 @@ struct CollectionVersion {
   Sequence indexed_sequence = 0;  ///< Commits up to here are in the indexes.
   Slot next_slot = 0;             ///< Slots below were given out.
   SlotSet live;
+  std::shared_ptr<KeyTable> keys;       ///< Of the slots that are live here.
   std::vector<SearchedVector> vectors;  ///< In the order of the schema.
 
   /// Rows of the longest tail.

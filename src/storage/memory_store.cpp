@@ -327,6 +327,10 @@ class MemoryStore final : public ByteStore {
   }
   SnapshotPointer snapshot() const override { return std::make_shared<MemorySnapshot>(state_); }
   Status reclaim(const KeyRange&) override { return closed_ ? closed() : Status{}; }
+  Result<PurgeReport> purge(const PurgeOptions&) override {
+    if (closed_) return closed();
+    return PurgeReport{};
+  }
   Status flush() override { return closed_ ? closed() : Status{}; }
   Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override {
     return invalid_argument("a store in memory has no files to copy");

@@ -9,16 +9,6 @@
 namespace anear::storage {
 namespace {
 
-/// What FileChecksumGenCrc32c makes: four bytes, the highest first.
-std::optional<std::uint32_t> crc32c_of(const rocksdb::LiveFileStorageInfo& file) {
-  if (file.file_checksum_func_name != "FileChecksumCrc32c" || file.file_checksum.size() != 4)
-    return {};
-  std::uint32_t checksum = 0;
-  for (const char byte : file.file_checksum)
-    checksum = checksum << 8 | static_cast<std::uint8_t>(byte);
-  return checksum;
-}
-
 BackupSource source_of(const rocksdb::LiveFileStorageInfo& file) {
   BackupSource source{
       .path = file.relative_filename, .bytes = file.size, .contents = file.replacement_contents};
@@ -34,6 +24,16 @@ BackupSource source_of(const rocksdb::LiveFileStorageInfo& file) {
 }
 
 }  // namespace
+
+// What FileChecksumGenCrc32c makes: four bytes, the highest first.
+std::optional<std::uint32_t> crc32c_of(const rocksdb::FileStorageInfo& file) {
+  if (file.file_checksum_func_name != "FileChecksumCrc32c" || file.file_checksum.size() != 4)
+    return {};
+  std::uint32_t checksum = 0;
+  for (const char byte : file.file_checksum)
+    checksum = checksum << 8 | static_cast<std::uint8_t>(byte);
+  return checksum;
+}
 
 rocksdb::Status live_files(rocksdb::DB& db, std::vector<BackupSource>& files) {
   rocksdb::LiveFilesStorageInfoOptions options;

@@ -104,6 +104,16 @@ rocksdb::ColumnFamilyOptions family_options(const RocksdbParts& parts) {
 
 }  // namespace
 
+Error to_error(const rocksdb::Status& status) {
+  ErrorCode code = ErrorCode::kInternal;
+  if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kIo;
+  if (status.IsPathNotFound()) code = ErrorCode::kCorruption;  // A file that the list names.
+  if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
+  if (status.IsCorruption()) code = ErrorCode::kCorruption;
+  if (status.IsMemoryLimit()) code = ErrorCode::kOutOfMemory;
+  return Error{code, status.ToString()};
+}
+
 void WriteHealth::stop(const std::string& reason) {
   const std::lock_guard hold(mutex_);
   if (reason_.empty()) reason_ = reason;
@@ -144,7 +154,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.max_total_wal_size = 64 * kMiB;
   options.max_background_jobs = 2;
   options.max_open_files = tables_open_max;
-  options.max_manifest_file_size = 8 * kMiB;
+  options.max_manifest_file_size = kListBytesMax;
   options.max_bgerror_resume_count = 0;  // After a failure the store is reopened, never resumed.
   options.skip_stats_update_on_db_open = true;
   options.stats_dump_period_sec = 0;

@@ -11,10 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "anear/core/error.hpp"
 #include "anear/storage/byte_store.hpp"
 #include "rocksdb_file_system.hpp"
 
 namespace anear::storage {
+
+/// A list of the database's files that has got so long is replaced by a new one.
+inline constexpr std::size_t kListBytesMax = 1 << 20;
 
 /// Whether the store may still be written; the first failure stays.
 class WriteHealth {
@@ -48,6 +52,9 @@ struct RocksdbParts {
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
 };
+
+/// What a failure of RocksDB is to a caller.
+Error to_error(const rocksdb::Status& status);
 
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files);
 /// `tables_open_max` −1: all, from the opening on.

@@ -17,19 +17,10 @@
 #include "rocksdb_checkpoint.hpp"
 #include "rocksdb_fork.hpp"
 #include "rocksdb_options.hpp"
+#include "rocksdb_purge.hpp"
 
 namespace anear::storage {
 namespace {
-
-Error to_error(const rocksdb::Status& status) {
-  ErrorCode code = ErrorCode::kInternal;
-  if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kIo;
-  if (status.IsPathNotFound()) code = ErrorCode::kCorruption;  // A file that the list names.
-  if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
-  if (status.IsCorruption()) code = ErrorCode::kCorruption;
-  if (status.IsMemoryLimit()) code = ErrorCode::kOutOfMemory;
-  return Error{code, status.ToString()};
-}
 
 Error closed_error() { return Error{ErrorCode::kClosed, "the store is closed"}; }
 
@@ -247,6 +238,7 @@ class RocksStore final : public ByteStore {
   Status check_writable() const override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status reclaim(const KeyRange& range) override;
+  Result<PurgeReport> purge(const PurgeOptions& options) override;
   Status flush() override;
   Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override;
   Status verify() const override;
@@ -385,6 +377,19 @@ Status RocksStore::reclaim(const KeyRange& range) {
   const rocksdb::Status done = db().CompactRange(options, database_->at(range.family), &begin,
                                                  range.end.empty() ? nullptr : &end);
   return done.ok() ? Status{} : Status{to_error(done)};
+}
+
+Result<PurgeReport> RocksStore::purge(const PurgeOptions& options) {
+  if (Status writable = check_writable(); !writable) return std::move(writable).error();
+  const rocksdb::SequenceNumber since =
+      options.since == nullptr ? db().GetLatestSequenceNumber()
+                               : read_options(options.since.get()).snapshot->GetSequenceNumber();
+  const rocksdb::Status put =
+      db().Put(rocksdb::WriteOptions(), database_->families.front(), Purge::filler(), "");
+  if (!put.ok()) return failed_write(put).error();
+  written_.store(true, std::memory_order_relaxed);
+  return Purge({db(), database_->families, *options_.file_system, options_.directory}, options)
+      .run(since);
 }
 
 Result<std::unique_ptr<ByteCheckpoint>> RocksStore::checkpoint() {

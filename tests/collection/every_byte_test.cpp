@@ -57,6 +57,18 @@ TEST_CASE("Every flip and cut of a stored row is refused, and so is another dime
   });
 }
 
+TEST_CASE("Every flip and cut of the mark of an erase is refused") {
+  const std::string bytes = keys::encode_erase_mark({.sequence = 7, .records = 8, .begun = -9});
+  const auto read = keys::decode_erase_mark(bytes);
+  REQUIRE(read);
+  CHECK((read->sequence == 7 && read->records == 8 && read->begun == -9));
+  for_each_flip(bytes, [](const std::string& flipped, std::size_t) {
+    REQUIRE_FALSE(keys::decode_erase_mark(flipped));
+  });
+  for_each_cut(bytes, [](const std::string& cut) { REQUIRE_FALSE(keys::decode_erase_mark(cut)); });
+  CHECK_FALSE(keys::decode_erase_mark(bytes + '\0'));
+}
+
 TEST_CASE("A slot or sequence of another length is refused") {
   const std::string slot = keys::encode_slot(77);
   const std::string sequence = keys::encode_sequence(78);

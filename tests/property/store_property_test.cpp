@@ -92,6 +92,15 @@ class Pair {
     RC_ASSERT(*docs_->delete_keys({&view, 1}) == model_.erase(key));
   }
 
+  void erase() {
+    const std::string key = random_key();
+    const std::string_view view = key;
+    const auto receipt = docs_->erase_keys({&view, 1});
+    if (!receipt) RC_LOG(receipt.error().message);
+    RC_ASSERT(receipt.has_value());
+    RC_ASSERT(receipt->records == model_.erase(key));
+  }
+
   void remove_matching() {
     const auto [text, matches] = random_filter();
     std::size_t expected = 0;
@@ -242,7 +251,8 @@ void run_random_operations(bool in_memory) {
   Pair pair(in_memory, *rc::gen::arbitrary<bool>(), index);
   const auto steps = *rc::gen::inRange(1, 40);
   for (int step = 0; step < steps; ++step) {
-    switch (*rc::gen::weightedElement<int>({{6, 0}, {3, 1}, {2, 2}, {1, 3}, {1, 4}, {1, 5}})) {
+    switch (
+        *rc::gen::weightedElement<int>({{6, 0}, {3, 1}, {2, 2}, {1, 3}, {1, 4}, {1, 5}, {1, 6}})) {
       case 0:
         pair.upsert();
         break;
@@ -257,6 +267,9 @@ void run_random_operations(bool in_memory) {
         break;
       case 4:
         pair.flush();
+        break;
+      case 5:
+        pair.erase();
         break;
       default:
         pair.reopen();

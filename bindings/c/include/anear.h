@@ -30,6 +30,7 @@
 #ifndef ANEAR_H
 #define ANEAR_H
 
+#include "anear_erase.h"
 #include "anear_types.h"
 
 #if defined(__GNUC__)
@@ -127,6 +128,11 @@ ANEAR_API int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, an
 
 /* anear_collection_flush() for every collection. */
 ANEAR_API int32_t anear_store_flush(anear_store* store, anear_error* error);
+
+/* Finishes the erasures that failed, were cancelled or cut short, as `erase` (may be NULL; without
+ * keys and filter) asks. `*finished` (may be NULL) is set to how many there were. */
+ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase* erase,
+                                           size_t* finished, anear_error* error);
 
 /* Reads back every record, row and image, and checks them against their checksums and each other.
  * Slow: reads all bytes. `verification` may be NULL, or takes what was looked at.
@@ -247,6 +253,24 @@ ANEAR_API int32_t anear_collection_delete_keys(anear_collection* collection, con
 ANEAR_API int32_t anear_collection_delete_matching(anear_collection* collection,
                                                    const anear_filter* filter, size_t* deleted,
                                                    anear_error* error);
+
+/* Deletes the records of `erase->keys`, or that match `erase->filter`, and removes the bytes of
+ * these records, of their earlier versions, and of all that the collection had removed or replaced
+ * before, from every file of the store. Keys that do not exist (any more) are no failure. `receipt`
+ * may be NULL.
+ *
+ * The records are gone for every search from the first, durable commit on. Slow: builds indexes
+ * anew where they hold dead rows, and writes all tables of the store anew, beside searches and
+ * writes. What fails or is cut short after the commit is unfinished (`erasing` of anear_stats)
+ * until the next erase, anear_store_resume_erase(), or the next opening for writing, which finishes
+ * it in the background (but not with ANEAR_STORE_INDEX_INLINE).
+ * The receipt tells of backups and copies that may still hold the records. Processes that read the
+ * store and have not refreshed since hold the old files open, which the store does not know of.
+ * Fails with ANEAR_INVALID_ARGUMENT unless there are either keys or a filter that is not empty,
+ * ANEAR_SNAPSHOT_EXPIRED if pinned handles, running calls or a backup hold earlier states for
+ * longer than `wait_ms`: let go of them and call anear_store_resume_erase(). */
+ANEAR_API int32_t anear_collection_erase(anear_collection* collection, const anear_erase* erase,
+                                         anear_erase_receipt* receipt, anear_error* error);
 
 /* The records of `get->keys` in their order, all of one moment. `*records` is to be freed by
  * anear_records_free(); it holds NULL in the place of a key that does not exist. */

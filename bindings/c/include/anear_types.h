@@ -442,17 +442,19 @@ typedef struct anear_stats {
   uint64_t image_bytes; /* On disk. */
   uint64_t image_sequence;
   char reason[ANEAR_MESSAGE_SIZE]; /* Why degraded or read-only; "" otherwise. */
+  uint64_t erasing;                /* Not 0: the commit of an erase that is not finished. */
 } anear_stats;
-#define ANEAR_STATS_INIT {sizeof(anear_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
+#define ANEAR_STATS_INIT {sizeof(anear_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0}
 
 typedef struct anear_recovery {
   uint32_t struct_size;
-  int32_t clean;               /* Whether the store had been closed properly. */
-  uint64_t recovered_sequence; /* The last commit that is there. */
-  uint64_t marked_sequence;    /* The last commit known to have been synced. */
-  uint64_t tail_records;       /* Committed after the last images: scanned until indexed. */
+  int32_t clean;                /* Whether the store had been closed properly. */
+  uint64_t recovered_sequence;  /* The last commit that is there. */
+  uint64_t marked_sequence;     /* The last commit known to have been synced. */
+  uint64_t tail_records;        /* Committed after the last images: scanned until indexed. */
+  uint64_t unfinished_erasures; /* See anear_store_resume_erase(). */
 } anear_recovery;
-#define ANEAR_RECOVERY_INIT {sizeof(anear_recovery), 0, 0, 0, 0}
+#define ANEAR_RECOVERY_INIT {sizeof(anear_recovery), 0, 0, 0, 0, 0}
 
 typedef struct anear_salvage {
   uint32_t struct_size;

@@ -175,7 +175,7 @@ int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,
     const anear::RecoveryReport& report = store->store.recovery();
     return write_sized(
         anear_recovery{sizeof(anear_recovery), report.clean ? 1 : 0, report.recovered_sequence,
-                       report.marked_sequence, report.tail_records},
+                       report.marked_sequence, report.tail_records, report.unfinished_erasures},
         recovery, "anear_recovery");
   });
 }

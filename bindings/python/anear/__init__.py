@@ -34,6 +34,7 @@ from . import _core
 from ._checks import path as _path_of
 from ._collection import Collection
 from ._core import BatchHits, FlatIndex, Hit, Hits, HnswIndex, IndexHits, IvfPqIndex, Record
+from ._erase import EraseReceipt
 from ._errors import (
     AlreadyExistsError,
     CancelledError,
@@ -112,6 +113,7 @@ __all__ = [
     "Collection",
     "ConflictError",
     "CorruptionError",
+    "EraseReceipt",
     "Error",
     "FieldType",
     "FilterError",

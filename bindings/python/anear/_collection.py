@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union, overload
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from . import _core
 from ._checks import each, number, text, whole
 from ._core import BatchHits, Hits, Record
+from ._erase import EraseReceipt, milliseconds, receipt_of
 from ._errors import ForkedError, InvalidArgumentError
 from ._schema import Schema, schema_of
 
@@ -20,6 +21,7 @@ Rows = Any
 """A matrix with one row a key (numpy float32 or float16: read in place; anything else numpy can make numbers of: converted to
 float32 once), or a list of rows in which None leaves a record without a vector."""
 
+Progress = Union[Callable[[int, int], Union[bool, None]], None]
 Payload = Union[str, bytes, None]
 Chosen = Union[bool, Iterable[str]]
 """True: all fields. False: none. Or their names; one that is not declared is refused, unless the collection is dynamic."""
@@ -132,6 +134,44 @@ class Collection:
         docs.delete(filter="expires_at < $now", params={"now": datetime.now(timezone.utc)})
         """
         return self._core.delete([keys] if isinstance(keys, str) else keys, filter, _dict(params))
+
+    def erase(
+        self,
+        keys: str | Iterable[str] | None = None,
+        *,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        wait: float = 10.0,
+        remove_lost_copies: bool = False,
+        progress: Progress = None,
+    ) -> EraseReceipt:
+        """Deletes by key or by filter, and removes the bytes of these records, of their earlier versions, and of all that the
+        collection had removed or replaced before, from every file of the store.
+
+            receipt = docs.erase(filter="user = $u", params={"u": "alice"})
+            for what in receipt.outstanding: print("still to be seen to:", what)      # backups of before
+
+        Keys that are not there (any more) are no error. The records are gone for every search from the first, durable commit
+        on. Slow: builds indexes anew where they hold dead rows, and writes all tables of the store anew, beside searches and
+        writes. What fails or is cut short after that commit is unfinished (stats()["erasing"]) until the next erase(),
+        Store.resume_erase(), or the next opening for writing, which finishes it in the background (but not with
+        index_inline). SnapshotExpiredError: pinned handles, running calls or a backup held earlier states for longer than
+        `wait` seconds; let go of them and call Store.resume_erase(). `remove_lost_copies`: remove what recover() and repair()
+        kept aside, too. `progress(done, total)`, in steps: False stops (CancelledError).
+
+        Not reached: backups (the receipt names those that the store knows of), processes that read the store and have not
+        refreshed since, copies made by others, what a disk keeps of freed blocks.
+        """
+        return receipt_of(
+            self._core.erase(
+                [keys] if isinstance(keys, str) else keys,
+                filter,
+                _dict(params),
+                milliseconds(wait, "wait"),
+                bool(remove_lost_copies),
+                progress,
+            )
+        )
 
     # A string is an iterable of strings too; the first signature is the one that counts for it.
     @overload
@@ -277,7 +317,8 @@ class Collection:
 
     def stats(self) -> dict[str, Any]:
         """What it knows of itself: records, tail_records (written, not yet in the index: scanned), memory_bytes,
-        image_bytes, stalls (writes that waited for the indexer), degraded and its reason, sequences.
+        image_bytes, stalls (writes that waited for the indexer), erasing (the commit of an erase that is not finished, or 0),
+        degraded and its reason, sequences.
 
         docs.stats()["tail_records"]
         """

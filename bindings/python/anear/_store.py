@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import math
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Union
+from typing import Any
 
 from . import _core
-from ._checks import number, text, whole
+from ._checks import text, whole
 from ._checks import path as path_of
-from ._collection import Collection
+from ._collection import Collection, Progress
+from ._erase import EraseReceipt, milliseconds, receipt_of
 from ._errors import Error, ForkedError, InvalidArgumentError
 from ._schema import FieldType, Vector, describe_fields, describe_vectors
-
-
-Progress = Union[Callable[[int, int], Union[bool, None]], None]
 
 
 class Store:
@@ -67,7 +64,7 @@ class Store:
     def recovery(self) -> dict[str, Any]:
         """What opening found: recovered_sequence (the last commit that is there), marked_sequence (the last one known to
         have been synced), clean (whether it had been closed properly), tail_records (scanned until they are indexed again),
-        warnings (lines of the database, such as of a log whose end a kill has torn).
+        unfinished_erasures (see resume_erase()), warnings (lines of the database, such as of a log whose end a kill has torn).
 
         if not store.recovery["clean"]: print("the last process was killed; nothing acknowledged is lost")
         """
@@ -156,6 +153,14 @@ class Store:
         """
         return self._core.backup(path_of(directory), bool(hard_links), progress)
 
+    def resume_erase(
+        self, *, wait: float = 10.0, remove_lost_copies: bool = False, progress: Progress = None
+    ) -> list[EraseReceipt]:
+        """Finishes the erasures that failed, were cancelled or were cut short, with a receipt for each; arguments as of
+        Collection.erase()."""
+        told = self._core.resume_erase(milliseconds(wait, "wait"), bool(remove_lost_copies), progress)
+        return [receipt_of(each) for each in told]
+
     def close(self) -> None:
         """Waits for calls in progress, syncs, lets other processes in. Closing twice is fine; other calls then raise
         ClosedError."""
@@ -193,7 +198,7 @@ def open(
     options = {
         "create": bool(create),
         "read_only": bool(read_only),
-        "follow_every_ms": _milliseconds(follow),
+        "follow_every_ms": milliseconds(follow, "follow"),
         "durability": text(durability, "durability"),
         "in_memory": bool(in_memory),
         "tail_records_max": whole(tail_records_max, "tail_records_max"),
@@ -227,13 +232,6 @@ def repair(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises CorruptionError where records themselves cannot be read: restore a backup; LostWritesError: recover() comes first.
     """
     return _core.repair(path_of(path))
-
-
-def _milliseconds(follow: float) -> int:
-    seconds = number(follow, "follow")
-    if not 0 <= seconds <= 86_400:
-        raise InvalidArgumentError(f"follow: expected seconds from 0 to 86400, got {follow!r}")
-    return math.ceil(seconds * 1000)
 
 
 def backups(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@
 
 #include "anear/collection/collection.hpp"
 #include "bindings.hpp"
+#include "erase_values.hpp"
 #include "numpy_views.hpp"
+#include "progress_call.hpp"
 #include "values.hpp"
 
 namespace anear::python {
@@ -226,6 +228,21 @@ std::size_t delete_records(Collection& collection, const py::object& keys, const
   return unwrap(without_gil([&] { return collection.delete_keys(texts.views); }));
 }
 
+// NOLINTNEXTLINE(readability-function-size): as anear/_collection.py passes them.
+py::dict erase(Collection& collection, const py::object& keys, const py::object& filter,
+               const py::object& params, std::uint32_t wait_ms, bool lost_copies,
+               const py::object& progress) {
+  if (keys.is_none() == filter.is_none())
+    raise_invalid("erase: pass either keys or filter=", Subcode::kNone);
+  const FilterText text = as_filter(filter, params);
+  const Texts texts = keys.is_none() ? Texts{} : as_texts(keys, "keys");
+  return receipt_to_python(with_progress(progress, [&](const ProgressCallback& callback) {
+    const EraseOptions options = as_erase_options(wait_ms, lost_copies, callback);
+    return keys.is_none() ? collection.erase_matching(text, options)
+                          : collection.erase_keys(texts.views, options);
+  }));
+}
+
 py::list get(const Collection& collection, const py::object& keys, const Parts& parts) {
   const Texts texts = as_texts(keys, "keys");
   auto records = unwrap(without_gil([&] { return collection.get(texts.views, parts); }));
@@ -321,12 +338,12 @@ py::object search_batch(const Collection& collection, const py::object& queries,
 
 py::dict stats(const Collection& collection) {
   const CollectionStats stats = unwrap(without_gil([&] { return collection.stats(); }));
-  return py::dict("records"_a = stats.records, "last_sequence"_a = stats.last_sequence,
-                  "indexed_sequence"_a = stats.indexed_sequence,
-                  "tail_records"_a = stats.tail_records, "stalls"_a = stats.stalls,
-                  "slots"_a = stats.slots, "memory_bytes"_a = stats.memory_bytes,
-                  "image_bytes"_a = stats.image_bytes, "image_sequence"_a = stats.image_sequence,
-                  "degraded"_a = stats.degraded, "reason"_a = stats.reason);
+  return py::dict(
+      "records"_a = stats.records, "last_sequence"_a = stats.last_sequence,
+      "indexed_sequence"_a = stats.indexed_sequence, "tail_records"_a = stats.tail_records,
+      "stalls"_a = stats.stalls, "slots"_a = stats.slots, "memory_bytes"_a = stats.memory_bytes,
+      "image_bytes"_a = stats.image_bytes, "image_sequence"_a = stats.image_sequence,
+      "erasing"_a = stats.erasing, "degraded"_a = stats.degraded, "reason"_a = stats.reason);
 }
 
 /// The options of an index by the names that anear/_schema.py gives them.
@@ -379,6 +396,7 @@ void bind_collection(py::module_& module) {
       .def("upsert", &upsert)
       .def("update", &update)
       .def("delete", &delete_records)
+      .def("erase", &erase)
       .def("get", &get)
       .def("scan_page", &scan_page)
       .def("count", &count)

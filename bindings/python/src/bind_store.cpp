@@ -7,6 +7,7 @@
 
 #include "anear/collection/store.hpp"
 #include "bindings.hpp"
+#include "erase_values.hpp"
 #include "errors.hpp"
 #include "option_words.hpp"
 #include "progress_call.hpp"
@@ -100,7 +101,9 @@ py::dict to_python(const RecoveryReport& report) {
   using py::literals::operator""_a;
   return py::dict("recovered_sequence"_a = report.recovered_sequence,
                   "marked_sequence"_a = report.marked_sequence, "clean"_a = report.clean,
-                  "tail_records"_a = report.tail_records, "warnings"_a = report.warnings);
+                  "tail_records"_a = report.tail_records,
+                  "unfinished_erasures"_a = report.unfinished_erasures,
+                  "warnings"_a = report.warnings);
 }
 
 py::dict recover(const std::string& path) {
@@ -131,15 +134,6 @@ py::dict verify(const OwnedStore& owned) {
                   "rows"_a = report.rows, "images"_a = report.images);
 }
 
-/// Runs `call` (→ Result) without the GIL under a progress callback; an exception of that wins.
-template <typename Call>
-auto with_progress(const py::object& callable, Call&& call) {
-  ProgressCall progress(callable);
-  auto outcome = without_gil([&] { return call(progress.callback()); });
-  progress.rethrow();
-  return unwrap(std::move(outcome));
-}
-
 py::dict backup(const OwnedStore& owned, const std::string& directory, bool hard_links,
                 const py::object& progress) {
   using py::literals::operator""_a;
@@ -151,6 +145,16 @@ py::dict backup(const OwnedStore& owned, const std::string& directory, bool hard
                   "bytes_copied"_a = report.bytes_copied, "bytes_linked"_a = report.bytes_linked,
                   "bytes_shared"_a = report.bytes_shared,
                   "images_left_out"_a = report.images_left_out);
+}
+
+py::list resume_erase(OwnedStore& owned, std::uint32_t wait_ms, bool lost_copies,
+                      const py::object& progress) {
+  py::list all;
+  const auto receipts = with_progress(progress, [&](const ProgressCallback& callback) {
+    return owned.store->resume_erase(as_erase_options(wait_ms, lost_copies, callback));
+  });
+  for (const EraseReceipt& receipt : receipts) all.append(receipt_to_python(receipt));
+  return all;
 }
 
 py::list backups(const std::string& directory) {
@@ -218,6 +222,7 @@ void bind_store(py::module_& module) {
            })
       .def("flush",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })
+      .def("resume_erase", &resume_erase)
       .def("verify", &verify)
       .def("backup", &backup)
       .def("recovery", [](const OwnedStore& owned) { return to_python(owned.store->recovery()); })

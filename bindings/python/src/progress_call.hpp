@@ -51,4 +51,13 @@ class ProgressCall {
   std::optional<py::error_already_set> raised_;
 };
 
+/// Runs `call` (→ Result) without the GIL under a progress callback; an exception of that wins.
+template <typename Call>
+auto with_progress(const py::object& callable, Call&& call) {
+  ProgressCall progress(callable);
+  auto outcome = without_gil([&] { return call(progress.callback()); });
+  progress.rethrow();
+  return unwrap(std::move(outcome));
+}
+
 }  // namespace anear::python

@@ -49,6 +49,9 @@ def use(path: str, matrix: npt.NDArray[np.float32]) -> list[str]:
         copy = store.create_collection("copy", **docs.schema)
         print(sequence, nearest.shape, one, several, len(docs), "a" in copy, store.recovery["clean"], docs.stats())
         docs.delete(filter="section is missing")
+        receipt: anear.EraseReceipt = docs.erase("a", wait=1.5)
+        found += receipt.outstanding + [path for path, _, _ in receipt.files]
+        print([again.finished.isoformat() for again in store.resume_erase()])
         docs.flush()
     return found
 

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "anear/collection/erase.hpp"
 #include "anear/collection/options.hpp"
 #include "anear/collection/records.hpp"
 #include "anear/core/error.hpp"
@@ -48,6 +49,29 @@ class Collection {
   /// Deletes every record that matches at the time of the call. An empty filter is refused: drop
   /// the collection instead.
   Result<std::size_t> delete_matching(const FilterText& filter);
+
+  /// Deletes by key, and removes the bytes of these records, of their earlier versions, and of all
+  /// that the collection had removed or replaced before, from every file of the store. Keys that do
+  /// not exist (any more) are no error. The records are gone for every search from the first,
+  /// durable commit on, whatever comes after it.
+  ///
+  /// Slow: builds the collection's indexes anew where they hold dead rows, and writes all tables of
+  /// the store anew, with room for them twice; beside searches and writes. One at a time a store.
+  /// When it fails, is cancelled or killed after its commit, it is unfinished
+  /// (CollectionStats::erasing) until the next erase, Store::resume_erase(), or the next opening
+  /// for writing, which finishes it in the background (but not with StoreOptions::index_inline).
+  /// kSnapshotExpired: pinned handles, running calls or a backup held earlier states for longer
+  /// than EraseOptions::wait_ms; let go of them and call Store::resume_erase().
+  ///
+  /// Not reached, and told in the receipt as far as the store knows of it: backups, lost-…
+  /// directories. Not known to the store: processes that read it and have not refreshed since hold
+  /// the old files open; copies made by others; what a disk keeps of freed blocks.
+  Result<EraseReceipt> erase_keys(std::span<const std::string_view> keys,
+                                  const EraseOptions& options = {});
+
+  /// Erases every record that matches at the time of the call, as erase_keys(). An empty filter is
+  /// refused.
+  Result<EraseReceipt> erase_matching(const FilterText& filter, const EraseOptions& options = {});
 
   /// The records of `keys`, in their order; no value where a key does not exist. One view for all.
   Result<std::vector<std::optional<Record>>> get(std::span<const std::string_view> keys,

@@ -165,8 +165,11 @@ struct CollectionStats {
       0;                          ///< Codes, links, rows and maps of the live indexes and the tail.
   std::uint64_t image_bytes = 0;  ///< Bytes of the current images on disk.
   Sequence image_sequence = 0;    ///< What the newest image covers.
-  bool degraded = false;          ///< Answers are exact but slow until the index has been rebuilt.
-  std::string reason{};           ///< Why degraded or read-only; empty otherwise.
+  /// Not 0: the commit of an erase that is not finished. The records are gone, their bytes may
+  /// still stand in files.
+  Sequence erasing = 0;
+  bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt.
+  std::string reason{};   ///< Why degraded or read-only; empty otherwise.
 };
 
 }  // namespace anear

@@ -23,6 +23,7 @@ struct RecoveryReport {
   bool clean = true;               ///< Whether the store had been closed properly.
   std::uint64_t tail_records = 0;  ///< Records that were committed after the last images and are
                                    ///< scanned until indexed again.
+  std::uint64_t unfinished_erasures = 0;  ///< See Store::resume_erase().
   std::vector<std::string> warnings{};  ///< What the database said while it recovered, for people:
                                         ///< "dropping 22 bytes; Corruption: …" of a log whose end
                                         ///< a kill has torn.
@@ -108,6 +109,11 @@ class Store {
   /// On failure the store stays as it was. kSnapshotExpired: the writer replaced files faster than
   /// they could be opened: call again. kLostWrites: there is less than was seen or acknowledged.
   Result<Sequence> refresh();
+
+  /// Finishes the erasures that were begun and failed, were cancelled, or were cut short: a receipt
+  /// for each, in the order of collections. Waits for one that is under way. Costs and errors as
+  /// Collection::erase_keys(); nothing where none is unfinished.
+  Result<std::vector<EraseReceipt>> resume_erase(const EraseOptions& options = {});
 
   /// Flushes every collection.
   Status flush();

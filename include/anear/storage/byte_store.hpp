@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "anear/core/error.hpp"
+#include "anear/core/progress.hpp"
 #include "anear/core/types.hpp"
 #include "anear/storage/backup_source.hpp"
 #include "anear/storage/file_list.hpp"
@@ -119,6 +121,27 @@ class ByteCheckpoint {
   virtual const std::vector<BackupSource>& files() const = 0;
 };
 
+/// How purge() is done.
+struct PurgeOptions {
+  /// What was removed before this snapshot was taken goes. Null: before the call.
+  SnapshotPointer since{};
+  /// How long older snapshots, walks and checkpoints are waited for.
+  std::uint32_t wait_ms = 10'000;
+  ProgressCallback progress{};                   ///< In steps. False: kCancelled.
+  const std::atomic<bool>* cancelled = nullptr;  ///< Turns true: kCancelled, soon.
+};
+
+/// A file that stands in place of others.
+struct PurgedFile {
+  std::string path;  ///< In the store's directory.
+  std::uint64_t bytes = 0;
+  std::optional<std::uint32_t> crc32c{};  ///< Of its bytes, where it never changes.
+};
+struct PurgeReport {
+  std::vector<PurgedFile> files;     ///< Of the store as it is now.
+  std::vector<std::string> removed;  ///< Files that are gone, by their paths.
+};
+
 class ByteStore {
  public:
   virtual ~ByteStore() = default;
@@ -152,6 +175,13 @@ class ByteStore {
   /// Gives the disk space of keys in `range` back that were removed and that no snapshot sees: what
   /// stands only in the log gets into tables, and tables with keys of the range are written anew.
   virtual Status reclaim(const KeyRange& range) = 0;
+  /// Afterwards no file holds keys or values that were removed or replaced before
+  /// PurgeOptions::since: everything is written anew (tables, the log, the list of files), and the
+  /// old files are gone. kSnapshotExpired when snapshots, walks or checkpoints of before are held
+  /// for longer than PurgeOptions::wait_ms; it can be called again after each failure. Beside reads
+  /// and writes. Slow: reads and writes all bytes, and needs room for them twice. Does nothing in
+  /// memory.
+  virtual Result<PurgeReport> purge(const PurgeOptions& options) = 0;
   /// What stands only in the log gets into tables.
   virtual Status flush() = 0;
   /// Of everything written so far; the caller lets nothing be written during the call. Beside
