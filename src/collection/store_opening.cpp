@@ -67,6 +67,15 @@ Status probe(const StoreRuntime& runtime, const storage::HighWaterMark::Reading&
   return lost_writes(runtime, *recoverable, reading.sequence);
 }
 
+/// Whether the database has begun a list of its files that the mark does not name yet: an open was
+/// cut short, whatever the mark says of the close before it.
+bool was_opened_since(const StoreRuntime& runtime, const storage::FileListMark& marked) {
+  if (marked.number == 0) return false;
+  const auto list = storage::list_in_use(
+      *runtime.files, storage::path_in(runtime.path, storage::kRecordsDirectory));
+  return list && list->number > marked.number;
+}
+
 /// The identity comes last: where it is on the disk, so is the way to it, and the mark.
 Status make_store(StoreRuntime& runtime, storage::DirectoryKind found) {
   // A directory that was there need not be ours to make durable, nor its parent ours to read.
@@ -161,7 +170,7 @@ Status open_on_disk(StoreRuntime& runtime) {
     }
     if (Status synced = files.sync_directory(runtime.path); !synced) return synced;
   }
-  if (!reading.clean && !read_only) {
+  if (!read_only && (!reading.clean || was_opened_since(runtime, reading.file_list))) {
     if (Status probed = probe(runtime, reading); !probed) return probed;
   }
   auto bytes = open_records(runtime, reading.file_list, read_only);
