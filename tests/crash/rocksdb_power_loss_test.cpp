@@ -10,21 +10,25 @@
 // settled.
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "anear/collection/store.hpp"
 #include "support/campaign.hpp"
 #include "support/collection/numbered_batches.hpp"
+#include "support/kill_point_files.hpp"
 #include "support/lost_power.hpp"
 #include "support/traced_disk.hpp"
 
 using namespace anear;
 using anear::test::NumberedBatches;
+using anear::testing::DiskChange;
 using anear::testing::DiskFiles;
+using anear::testing::kind_of_file;
 using anear::testing::LostPower;
 using anear::testing::PowerLoss;
 using anear::testing::random_loss;
@@ -47,6 +51,31 @@ struct Moment {
   Sequence synced = 0;        ///< The last commit that power loss may not take away.
 };
 
+/// Paths by number.
+std::map<std::uint32_t, std::string> paths_of(const DiskFiles& files, std::uint32_t directory = 0,
+                                              const std::string& path = {}) {
+  std::map<std::uint32_t, std::string> paths{{directory, path}};
+  for (const auto& [name, number] : files[directory].names)
+    paths.merge(paths_of(files, number, path + "/" + name));
+  return paths;
+}
+
+using Points = std::map<std::string, std::vector<std::size_t>>;
+
+/// The moments of a life right behind each change, by what was changed.
+Points moments_by_point(const TracedDisk& disk) {
+  std::map<std::uint32_t, std::string> paths = paths_of(disk.begin());
+  Points found;
+  for (std::size_t i = 0; i < disk.changes().size(); ++i) {
+    const DiskChange& change = disk.changes()[i];
+    const bool is_of_names = change.kind == DiskChange::Kind::kSyncNames;
+    if (!change.name.empty()) paths[change.file] = paths[change.directory] + "/" + change.name;
+    const std::string& path = paths[is_of_names ? change.directory : change.file];
+    found[std::to_string(static_cast<int>(change.kind)) + kind_of_file(path)].push_back(i + 1);
+  }
+  return found;
+}
+
 class Life {
  public:
   /// Begins with a disk on which a store is at `sequence`, or is not there yet (0).
@@ -63,6 +92,7 @@ class Life {
     docs_.reset();
     store_.reset();
     note(moments.back().synced);
+    points = moments_by_point(*disk);
   }
 
   /// The last moment that had begun with so many changes.
@@ -77,6 +107,7 @@ class Life {
   std::shared_ptr<TracedDisk> disk;
   Durability durability;
   std::vector<Moment> moments;
+  Points points;
 
  private:
   void open() {
@@ -172,15 +203,12 @@ Sequence expect_recovered(const std::shared_ptr<TracedDisk>& disk, const Wanted&
   return recovered;
 }
 
-/// A moment at which something was not synced, mostly.
+/// Any moment, or one behind any kind of change, most of which are rare.
 std::size_t random_moment(const Life& life, Random& random) {
-  std::size_t changes = 0;
-  for (int i = 0; i < 4; ++i) {
-    changes = random.below(life.disk->changes().size() + 1);
-    const LostPower power(life.disk->begin(), std::span(life.disk->changes()).first(changes));
-    if (!power.is_all_synced()) break;
-  }
-  return changes;
+  if (random.below(2) == 0) return random.below(life.disk->changes().size() + 1);
+  auto point = life.points.begin();
+  std::advance(point, random.below(life.points.size()));
+  return point->second[random.below(point->second.size())];
 }
 
 }  // namespace

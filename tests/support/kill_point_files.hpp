@@ -27,8 +27,9 @@ namespace anear::testing {
 /// What a path of a store is.
 inline std::string kind_of_file(const std::string& path) {
   const std::size_t slash = path.rfind('/');
+  if (slash == path.npos) return "file";
   const std::string name = path.substr(slash + 1);
-  const std::size_t above = path.rfind('/', slash - 1);
+  const std::size_t above = slash == 0 ? path.npos : path.rfind('/', slash - 1);
   const std::string directory = path.substr(above + 1, slash - above - 1);
   if (directory == "rows") return "row file";
   if (directory == "images") return "image";

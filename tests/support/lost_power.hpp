@@ -65,9 +65,6 @@ class LostPower {
     for (const DiskChange& change : changes) note(change);
   }
 
-  /// Whether there is anything to lose.
-  bool is_all_synced() const { return bytes_.empty() && names_.empty(); }
-
   DiskFiles left(const PowerLoss& loss, Random& random) && {
     for (const auto& [file, pending] : bytes_) lose_bytes(file, pending, loss.bytes, random);
     for (const auto& [directory, pending] : names_) lose_names(pending, loss.names, random);
