@@ -111,6 +111,28 @@ TEST_CASE("RocksStore replays its log up to the first hole, also one at the begi
   }
 }
 
+TEST_CASE("RocksStore goes on to the next log only where the one before is whole") {
+  const auto disk = new_disk();
+  const auto store = open_on(disk);
+  fill_blocks(*store, disk);
+  const DiskFiles before = disk->end();
+  REQUIRE(store->flush());
+  put(*store, "e", 10);
+  // As if the tables were not written yet, and the log that they replace still there.
+  DiskFiles files = disk->end();
+  const std::uint32_t list = file_with(before, "MANIFEST");
+  files[list].bytes = before[list].bytes;
+  for (const auto& [name, number] : before[before[0].names.at("records")].names) {
+    if (name.ends_with(".log")) files[files[0].names.at("records")].names[name] = number;
+  }
+  CHECK(keys_in(*open_on(std::make_shared<TracedDisk>(files))) == "abcde");
+  const std::uint32_t log = file_with(before, ".log");
+  files[log].bytes.resize(3 * kBlock);
+  CHECK(keys_in(*open_on(std::make_shared<TracedDisk>(files))) == "abc");
+  files[log].bytes.clear();
+  CHECK(keys_in(*open_on(std::make_shared<TracedDisk>(files))).empty());
+}
+
 TEST_CASE("RocksStore that went on behind a damaged log keeps what it wrote then") {
   const auto disk = new_disk();
   const auto store = open_on(disk);
