@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "anear/storage/byte_store.hpp"
+#include "support/every_change.hpp"
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 #include "support/traced_disk.hpp"
@@ -225,6 +226,17 @@ TEST_CASE("A list of files cut anywhere ends with its last whole record") {
     REQUIRE(cut.last_entry.value_or(0) >= before.last_entry.value_or(0));
     before = cut;
   }
+}
+
+TEST_CASE("A list of files with a flipped bit ends before it") {
+  const auto disk = new_disk();
+  REQUIRE(open_on(disk)->flush());
+  const DiskFiles files = disk->end();
+  const std::string list = files[file_with(files, "MANIFEST")].bytes;
+  REQUIRE(list.size() < kBlock);
+  testing::for_each_flip(list, [](const std::string& flipped, std::size_t byte) {
+    REQUIRE(whole_part_of(flipped).bytes <= byte);
+  });
 }
 
 TEST_CASE("A new list of files has its name on the disk before it is named as the one in use") {
