@@ -11,19 +11,21 @@ namespace {
 using storage::Family;
 
 #if defined(ANEAR_WITH_ROCKSDB)
-Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
-                                                         const storage::FileListMark& file_list,
-                                                         bool read_only) {
+Result<std::unique_ptr<storage::ByteStore>> open_records(
+    const StoreRuntime& runtime, const storage::FileListMark& file_list, bool read_only,
+    storage::FileListObserver* list_observer = nullptr) {
   return storage::open_rocksdb_store(
       {.directory = storage::path_in(runtime.path, storage::kRecordsDirectory),
        .read_only = read_only,
        .file_system = runtime.files,
        .merge = merge_containers,
-       .file_list = file_list});
+       .file_list = file_list,
+       .list_observer = list_observer});
 }
 #else
 Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
-                                                         const storage::FileListMark&, bool) {
+                                                         const storage::FileListMark&, bool,
+                                                         storage::FileListObserver* = nullptr) {
   return Error{ErrorCode::kInvalidArgument, "this anear was built without RocksDB: '" +
                                                 runtime.path +
                                                 "' can only be opened with in_memory"};
@@ -65,15 +67,6 @@ Status probe(const StoreRuntime& runtime, const storage::HighWaterMark::Reading&
   if (!recoverable) return recoverable.error();
   if (*recoverable >= reading.sequence) return {};
   return lost_writes(runtime, *recoverable, reading.sequence);
-}
-
-/// Whether the database has begun a list of its files that the mark does not name yet: an open was
-/// cut short, whatever the mark says of the close before it.
-bool was_opened_since(const StoreRuntime& runtime, const storage::FileListMark& marked) {
-  if (marked.number == 0) return false;
-  const auto list = storage::list_in_use(
-      *runtime.files, storage::path_in(runtime.path, storage::kRecordsDirectory));
-  return list && list->number > marked.number;
 }
 
 /// The identity comes last: where it is on the disk, so is the way to it, and the mark.
@@ -170,10 +163,10 @@ Status open_on_disk(StoreRuntime& runtime) {
     }
     if (Status synced = files.sync_directory(runtime.path); !synced) return synced;
   }
-  if (!read_only && (!reading.clean || was_opened_since(runtime, reading.file_list))) {
+  if (!reading.clean && !read_only) {
     if (Status probed = probe(runtime, reading); !probed) return probed;
   }
-  auto bytes = open_records(runtime, reading.file_list, read_only);
+  auto bytes = open_records(runtime, reading.file_list, read_only, &runtime.list_marker);
   if (!bytes) return std::move(bytes).error();
   runtime.bytes = std::move(*bytes);
   const auto recovered = last_sequence(*runtime.bytes);

@@ -388,12 +388,14 @@ class RocksFileSystem final : public rocksdb::FileSystem {
     const auto bytes = read_file(*files_, path, kListBytesMax);
     if (!bytes && bytes.error().code != ErrorCode::kLimitExceeded) return to_rocksdb(bytes.error());
     const WholeList whole = bytes ? whole_part_of(*bytes) : WholeList{};
-    const bool is_known = list_number(path) == access_->known_list.number;
-    const std::uint64_t known = is_known ? access_->known_list.bytes : 1;
-    if (whole.bytes < known) return open_as<SequentialFile>(path, result);
+    access_->listed_entry = whole.last_entry.value_or(LogFollows::kUnknown);
+    // A list that the mark does not know yet was whole when it came into use, and has not grown.
+    const FileListMark& known = access_->known_list;
+    const bool may_have_grown = known.number == 0 || list_number(path) == known.number;
+    if (!may_have_grown || whole.bytes == 0 || whole.bytes < known.bytes)
+      return open_as<SequentialFile>(path, result);
     auto file = files_->open(path, OpenMode::kRead);
     if (!file) return to_rocksdb(file.error());
-    access_->listed_entry = whole.last_entry.value_or(LogFollows::kUnknown);
     access_->list_bytes_left_out = bytes->size() - whole.bytes;
     *result = std::make_unique<SequentialFile>(std::move(*file), whole.bytes);
     return IOStatus::OK();

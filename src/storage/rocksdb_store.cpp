@@ -415,6 +415,7 @@ Status RocksStore::close() {
   }
   rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
   database_->parts.access->sealed = true;
+  database_->parts.access->file_list.set_observer(nullptr);
   return outcome;
 }
 
@@ -468,6 +469,7 @@ Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& op
     database->parts = make_parts(settled.file_system);
     database->parts.access->sealed = settled.read_only;
     database->parts.access->known_list = settled.file_list;
+    if (!settled.read_only) database->parts.access->file_list.set_observer(settled.list_observer);
     if (settled.read_only) database->note_what_is_opened();
     const rocksdb::Status opened = open_database(*database);
     // Also where it was opened: a log that the list was read with and that is gone by the time the

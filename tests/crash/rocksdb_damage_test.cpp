@@ -21,12 +21,17 @@
 #include "support/campaign.hpp"
 #include "support/collection/numbered_batches.hpp"
 #include "support/kill_point_files.hpp"
+#include "support/lost_power.hpp"
 #include "support/traced_disk.hpp"
 
 using namespace anear;
 using anear::test::NumberedBatches;
+using anear::testing::DiskChange;
 using anear::testing::DiskFiles;
 using anear::testing::kind_of_file;
+using anear::testing::LostBytes;
+using anear::testing::LostNames;
+using anear::testing::LostPower;
 using anear::testing::report;
 using anear::testing::setting;
 using anear::testing::TracedDisk;
@@ -158,6 +163,21 @@ std::set<std::uint64_t> lengths_of(std::uint64_t size) {
   return lengths;
 }
 
+/// A closed store that was opened and lost its process right after the database had begun a new
+/// list of files, before the mark could say that the store is open.
+DiskFiles opened_and_killed(const DiskFiles& closed) {
+  const auto disk = std::make_shared<TracedDisk>(closed);
+  REQUIRE(Store::open(kPath, options_on(disk)));
+  const auto& changes = disk->changes();
+  const auto named = std::find_if(changes.begin(), changes.end(), [](const DiskChange& change) {
+    return change.kind == DiskChange::Kind::kRename && change.name == "CURRENT";
+  });
+  REQUIRE(named != changes.end());
+  Random random(1);
+  return LostPower(disk->begin(), {changes.begin(), named + 1})
+      .left({LostBytes::kNone, LostNames::kNone}, random);
+}
+
 }  // namespace
 
 TEST_CASE("A flipped bit in any file is told, or every answer is right") {
@@ -185,6 +205,32 @@ TEST_CASE("A flipped bit in any file is told, or every answer is right") {
   }
   CHECK(outcomes.seen() > flips / 4);
   outcomes.publish("flips");
+}
+
+TEST_CASE("A damaged list of files that an opening has just begun costs no table") {
+  const DiskFiles whole = opened_and_killed(make_stores().closed);
+  REQUIRE_FALSE(damage_found(whole, false));
+  std::vector<Named> files = files_of(whole);
+  std::erase_if(files, [](const Named& file) { return kind_of_file(file.path) != "list"; });
+  REQUIRE(files.size() > 1);
+  const Named& list = files.back();
+  const std::size_t size = whole[list.number].bytes.size();
+  for (std::size_t byte = 0; byte < size; byte += 1 + size / 200) {
+    DiskFiles files_now = whole;
+    std::string& bytes = files_now[list.number].bytes;
+    bytes[byte] = static_cast<char>(bytes[byte] ^ 4);
+    INFO(list.path << ", byte " << byte << " of " << size);
+    const auto disk = std::make_shared<TracedDisk>(std::move(files_now));
+    const auto store = Store::open(kPath, options_on(disk));
+    if (store) {
+      CHECK(store->recovery().recovered_sequence == kCommits);
+      CHECK_FALSE(NumberedBatches::error_of(*store->collection("docs"), kCommits));
+      continue;
+    }
+    CHECK(is_damage(store.error().code));
+    for (const DiskChange& change : disk->changes())
+      CHECK_FALSE((change.kind == DiskChange::Kind::kRemove && change.name.ends_with(".sst")));
+  }
 }
 
 TEST_CASE("A file that is cut, longer or missing is told, or every answer is right") {

@@ -183,6 +183,8 @@ struct ByteStoreOptions {
       file_system{};  ///< Carries every file operation. Null: the operating system.
   MergeFunction merge = nullptr;
   FileListMark file_list{};  ///< What the database's list of files must at least hold.
+  /// Told of the list's growth, from the opening on until close(). Not read-only.
+  FileListObserver* list_observer = nullptr;
 };
 
 /// Opens (or makes) a RocksDB in `options.directory`. The log's recovery is point-in-time: the
