@@ -121,6 +121,17 @@ std::optional<Error> damage_found(DiskFiles disk, bool read_only) {
   return {};
 }
 
+/// The answers are right without an index, and the store says so.
+void expect_degraded(DiskFiles disk) {
+  StoreOptions options = options_on(std::make_shared<TracedDisk>(std::move(disk)));
+  options.read_only = true;
+  const auto store = Store::open(kPath, options);
+  REQUIRE(store);
+  const auto stats = store->collection("docs")->stats();
+  REQUIRE(stats);
+  CHECK(stats->degraded);
+}
+
 /// Counts what became of damages, by kind of file.
 class Outcomes {
  public:
@@ -318,6 +329,7 @@ TEST_CASE("Two files that have each other's bytes are told, or every answer is r
         INFO((whole == &stores.killed ? "killed: " : "closed: ")
              << files[i].path << " and " << files[j].path);
         outcomes.expect_seen_or_harmless(disk, files[i].path, (i + j) % 2 == 0);
+        if (kind == "image") expect_degraded(disk);
       }
     }
   }
