@@ -11,20 +11,22 @@ namespace {
 using storage::Family;
 
 #if defined(ANEAR_WITH_ROCKSDB)
-Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
-                                                         const storage::FileListMark& file_list,
-                                                         bool read_only) {
+Result<std::unique_ptr<storage::ByteStore>> open_records(
+    const StoreRuntime& runtime, const storage::FileListMark& file_list, bool read_only,
+    storage::FileListObserver* list_observer = nullptr) {
   return storage::open_rocksdb_store(
       {.directory = storage::path_in(runtime.path, storage::kRecordsDirectory),
        .read_only = read_only,
        .file_system = runtime.files,
        .merge = merge_containers,
        .file_list = file_list,
-       .reserve_log = runtime.options.durability == Durability::kDurable});
+       .reserve_log = runtime.options.durability == Durability::kDurable,
+       .list_observer = list_observer});
 }
 #else
 Result<std::unique_ptr<storage::ByteStore>> open_records(const StoreRuntime& runtime,
-                                                         const storage::FileListMark&, bool) {
+                                                         const storage::FileListMark&, bool,
+                                                         storage::FileListObserver* = nullptr) {
   return Error{ErrorCode::kInvalidArgument, "this anear was built without RocksDB: '" +
                                                 runtime.path +
                                                 "' can only be opened with in_memory"};
@@ -165,7 +167,7 @@ Status open_on_disk(StoreRuntime& runtime) {
   if (!reading.clean && !read_only) {
     if (Status probed = probe(runtime, reading); !probed) return probed;
   }
-  auto bytes = open_records(runtime, reading.file_list, read_only);
+  auto bytes = open_records(runtime, reading.file_list, read_only, &runtime.list_marker);
   if (!bytes) return std::move(bytes).error();
   runtime.bytes = std::move(*bytes);
   const auto recovered = last_sequence(*runtime.bytes);

@@ -71,6 +71,14 @@ Status StoreRuntime::set_mark(Sequence synced) {
   return mark ? mark->write(synced, bytes->file_list()) : Status{};
 }
 
+void ListMarker::list_grew(const storage::FileListMark& durable) {
+  const std::lock_guard hold(runtime_.marking);
+  if (!runtime_.mark) return;
+  // A mark that lags is allowed.
+  if (Status marked = runtime_.mark->write_list(durable); !marked)
+    runtime_.log(marked.error().message);
+}
+
 RemovalHold::RemovalHold(StoreRuntime& runtime) : runtime_(runtime) {
   const std::lock_guard hold(runtime_.removing);
   ++runtime_.removal_holds;

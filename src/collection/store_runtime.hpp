@@ -39,6 +39,7 @@ namespace anear {
 
 class CommitQueue;
 class Indexer;
+struct StoreRuntime;
 
 /// Reusable Scratch objects: a search borrows one. Threads: any.
 class ScratchPool {
@@ -49,6 +50,16 @@ class ScratchPool {
  private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<Scratch>> idle_;
+};
+
+/// Has the mark name what the database's list of files durably holds.
+class ListMarker final : public storage::FileListObserver {
+ public:
+  explicit ListMarker(StoreRuntime& runtime) : runtime_(runtime) {}
+  void list_grew(const storage::FileListMark& durable) override;
+
+ private:
+  StoreRuntime& runtime_;
 };
 
 struct StoreRuntime {
@@ -78,6 +89,7 @@ struct StoreRuntime {
 
   std::mutex marking;
   std::optional<storage::HighWaterMark> mark;  ///< Under `marking`. None in memory or read-only.
+  ListMarker list_marker{*this};
 
   FilterCache filters;
   ScratchPool scratches;

@@ -125,9 +125,12 @@ std::uint64_t list_number(std::string_view path) noexcept {
 bool names_list_in_use(std::string_view path) noexcept { return name_in(path) == kCurrentFile; }
 
 void FileListTracker::synced(const FileListMark& synced) {
-  const std::lock_guard hold(mutex_);
-  if (is_later(synced, newest_)) newest_ = synced;
-  if (synced.number == in_use_.number && is_later(synced, in_use_)) in_use_ = synced;
+  {
+    const std::lock_guard hold(mutex_);
+    if (is_later(synced, newest_)) newest_ = synced;
+    if (synced.number == in_use_.number && is_later(synced, in_use_)) in_use_ = synced;
+  }
+  tell();
 }
 
 void FileListTracker::renamed() {
@@ -136,8 +139,24 @@ void FileListTracker::renamed() {
 }
 
 void FileListTracker::directory_synced() {
-  const std::lock_guard hold(mutex_);
-  if (renamed_ == newest_.number) in_use_ = newest_;
+  {
+    const std::lock_guard hold(mutex_);
+    if (renamed_ == newest_.number) in_use_ = newest_;
+  }
+  tell();
+}
+
+void FileListTracker::set_observer(FileListObserver* observer) {
+  const std::lock_guard hold(telling_);
+  observer_ = observer;
+}
+
+void FileListTracker::tell() {
+  const std::lock_guard one_at_a_time(telling_);
+  const FileListMark now = mark();
+  if (observer_ == nullptr || now == told_) return;
+  told_ = now;
+  observer_->list_grew(now);
 }
 
 FileListMark FileListTracker::mark() const {

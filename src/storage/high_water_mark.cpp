@@ -139,12 +139,17 @@ Result<HighWaterMark> HighWaterMark::open(FileSystem& files, const std::string& 
   if (!found) return found.error();
   HighWaterMark mark(std::move(*file), id);
   mark.reading_ = found->reading;
+  mark.sequence_ = found->reading.sequence;
   mark.next_place_ = found->next_place;
   return mark;
 }
 
 Status HighWaterMark::write(Sequence synced, const FileListMark& files) {
   return write_mark(synced, files, false);
+}
+
+Status HighWaterMark::write_list(const FileListMark& files) {
+  return write_mark(sequence_, files, false);
 }
 
 Status HighWaterMark::write_clean(Sequence synced, const FileListMark& files) {
@@ -168,6 +173,7 @@ Status HighWaterMark::sync() { return file_->sync(); }
 Status HighWaterMark::write_mark(Sequence sequence, const FileListMark& files, bool clean) {
   const MarkBytes mark = make_mark(id_, sequence, files, clean);
   if (Status done = file_->write_at(next_place_ * kPlaceBytes, bytes_of(mark)); !done) return done;
+  sequence_ = sequence;
   next_place_ = (next_place_ + 1) % kPlaces;
   return {};
 }

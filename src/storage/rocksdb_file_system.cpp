@@ -40,6 +40,9 @@ IOStatus sync_outcome(const Status& status) {
   return status ? IOStatus::OK() : IOStatus::IOError(status.error().message);
 }
 
+/// Lists are begun anew far below it (DBOptions::max_manifest_file_size).
+constexpr std::size_t kListBytesMax = std::size_t{256} << 20;
+
 std::span<const std::byte> bytes_of(const Slice& data) {
   return std::as_bytes(std::span(data.data(), data.size()));
 }
@@ -55,8 +58,12 @@ IOStatus read_into(const File& file, std::uint64_t offset, std::size_t n, Slice*
 class SequentialFile final : public rocksdb::FSSequentialFile {
  public:
   explicit SequentialFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  /// As if the file ended at `end`.
+  SequentialFile(std::unique_ptr<File> file, std::uint64_t end)
+      : file_(std::move(file)), end_(end) {}
   IOStatus Read(std::size_t n, const IOOptions&, Slice* result, char* scratch,
                 IODebugContext*) override {
+    n = std::min<std::uint64_t>(n, end_ - std::min(offset_, end_));
     const IOStatus status = read_into(*file_, offset_, n, result, scratch);
     if (status.ok()) offset_ += result->size();
     return status;
@@ -69,6 +76,7 @@ class SequentialFile final : public rocksdb::FSSequentialFile {
  private:
   std::unique_ptr<File> file_;
   std::uint64_t offset_ = 0;
+  std::uint64_t end_ = std::numeric_limits<std::uint64_t>::max();
 };
 
 class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
@@ -263,6 +271,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
                              std::unique_ptr<rocksdb::FSSequentialFile>* result,
                              IODebugContext*) override {
+    if (list_number(path) != 0) return open_list(path, result);
     return open_as<SequentialFile>(path, result);
   }
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
@@ -369,6 +378,11 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
                       IODebugContext*) override {
     if (access_->sealed) return sealed();
+    if (names_list_in_use(to)) {
+      // Else a power cut could leave the name of a list whose own name it takes away.
+      const Status named = files_->sync_directory(to.substr(0, to.rfind('/')));
+      if (!named) return sync_outcome(named);
+    }
     const Status moved = files_->rename({.from = from, .to = to});
     if (moved && names_list_in_use(to)) access_->file_list.renamed();
     return to_rocksdb(moved);
@@ -431,6 +445,25 @@ class RocksFileSystem final : public rocksdb::FileSystem {
     auto file = files_->open(path, OpenMode::kRead);
     if (!file) return to_rocksdb(file.error());
     *result = std::make_unique<Reader>(std::move(*file));
+    return IOStatus::OK();
+  }
+  /// A list of files up to the end of its last whole record. What stands behind that was never
+  /// synced, and so nothing was built on it. Where what must be there is not whole, RocksDB says
+  /// so.
+  IOStatus open_list(const std::string& path, std::unique_ptr<rocksdb::FSSequentialFile>* result) {
+    const auto bytes = read_file(*files_, path, kListBytesMax);
+    if (!bytes && bytes.error().code != ErrorCode::kLimitExceeded) return to_rocksdb(bytes.error());
+    const WholeList whole = bytes ? whole_part_of(*bytes) : WholeList{};
+    access_->listed_entry = whole.last_entry.value_or(LogFollows::kUnknown);
+    // A list that the mark does not know yet was whole when it came into use, and has not grown.
+    const FileListMark& known = access_->known_list;
+    const bool may_have_grown = known.number == 0 || list_number(path) == known.number;
+    if (!may_have_grown || whole.bytes == 0 || whole.bytes < known.bytes)
+      return open_as<SequentialFile>(path, result);
+    auto file = files_->open(path, OpenMode::kRead);
+    if (!file) return to_rocksdb(file.error());
+    access_->list_bytes_left_out = bytes->size() - whole.bytes;
+    *result = std::make_unique<SequentialFile>(std::move(*file), whole.bytes);
     return IOStatus::OK();
   }
   IOStatus open_writable(const std::string& path, OpenMode mode,

@@ -13,6 +13,7 @@
 
 #include "anear/storage/file_list.hpp"
 #include "anear/storage/file_system.hpp"
+#include "rocksdb_replay.hpp"
 
 namespace anear::storage {
 
@@ -25,6 +26,12 @@ struct FileAccess {
   std::atomic<bool> sealed{false};
   /// Logs that are synced every few records are kept longer than what they hold: see LogFile.
   bool reserve_logs = false;
+  /// What the list of files must at least hold. Fixed before the opening.
+  FileListMark known_list{};
+  /// Of the list that was opened, LogFollows::kUnknown before that.
+  std::atomic<std::uint64_t> listed_entry{LogFollows::kUnknown};
+  /// How much of its end was left out, since it is not whole.
+  std::atomic<std::uint64_t> list_bytes_left_out{0};
 };
 
 std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files,

@@ -139,6 +139,7 @@ RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
   RocksdbParts parts;
   parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
   parts.cache = rocksdb::NewLRUCache(32 * kMiB);
+  parts.log_follows = std::make_unique<LogFollows>(parts.access->listed_entry);
   return parts;
 }
 
@@ -149,6 +150,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.wal_filter = parts.log_follows.get();
   options.manual_wal_flush = false;  // Each commit is with the kernel before it is acknowledged.
   options.db_write_buffer_size = 32 * kMiB;
   options.max_total_wal_size = 64 * kMiB;

@@ -14,6 +14,7 @@
 #include "anear/core/error.hpp"
 #include "anear/storage/byte_store.hpp"
 #include "rocksdb_file_system.hpp"
+#include "rocksdb_replay.hpp"
 
 namespace anear::storage {
 
@@ -49,6 +50,7 @@ struct RocksdbParts {
   std::shared_ptr<WriteHealth> health = std::make_shared<WriteHealth>();
   std::shared_ptr<Warnings> warnings = std::make_shared<Warnings>();
   std::shared_ptr<FileAccess> access = std::make_shared<FileAccess>();
+  std::unique_ptr<LogFollows> log_follows;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
 };

@@ -448,6 +448,7 @@ Status RocksStore::close() {
   }
   rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
   database_->parts.access->sealed = true;
+  database_->parts.access->file_list.set_observer(nullptr);
   return outcome;
 }
 
@@ -462,6 +463,13 @@ Error open_error(const ByteStoreOptions& options, const rocksdb::Status& status)
   const bool never_made = options.file_list.number == 0;
   if (status.IsPathNotFound() && options.read_only && never_made) error.code = ErrorCode::kNotFound;
   return error;
+}
+
+void warn_of_list(const Database& database) {
+  const std::uint64_t bytes = database.parts.access->list_bytes_left_out;
+  if (bytes == 0) return;
+  database.parts.warnings->add("the list of the database's files: " + std::to_string(bytes) +
+                               " bytes behind its last whole record were left out");
 }
 
 rocksdb::Status open_database(Database& database) {
@@ -494,13 +502,17 @@ Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& op
     database->parts = make_parts(settled.file_system);
     database->parts.access->sealed = settled.read_only;
     database->parts.access->reserve_logs = settled.reserve_log;
+    database->parts.access->known_list = settled.file_list;
+    if (!settled.read_only) database->parts.access->file_list.set_observer(settled.list_observer);
     if (settled.read_only) database->note_what_is_opened();
     const rocksdb::Status opened = open_database(*database);
     // Also where it was opened: a log that the list was read with and that is gone by the time the
     // logs are read leaves a hole, and RocksDB goes on with the log behind it.
     const bool changed = settled.read_only && database->list_was_changed();
-    if (opened.ok() && !changed)
+    if (opened.ok() && !changed) {
+      warn_of_list(*database);
       return std::unique_ptr<ByteStore>(std::make_unique<RocksStore>(std::move(database)));
+    }
     if (!changed) return open_error(settled, opened);
     if (attempt == kAttemptsMax) {
       return Error{ErrorCode::kSnapshotExpired,

@@ -26,11 +26,14 @@
 
 #include "anear/collection/store.hpp"
 #include "anear/core/random.hpp"
+#include "support/campaign.hpp"
 #include "support/collection/batches.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
 using anear::test::Batch;
+using anear::testing::report;
+using anear::testing::setting;
 using anear::testing::TempDirectory;
 
 namespace {
@@ -40,11 +43,6 @@ constexpr std::size_t kBatch = 20;
 constexpr std::uint64_t kGroups = 20;
 constexpr Sequence kBefore = 1;  ///< The commit that made the collection.
 constexpr int kReaders = 4;
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 /// What all processes of a round share.
 struct Shared {
@@ -407,4 +405,7 @@ TEST_CASE("Readers in other processes see whole batches, outlive the writer and 
   CHECK(shared->looks >= rounds * kReaders);
   CHECK(shared->refused >= rounds / 2);
   CHECK(shared->acknowledged > rounds);
+  report("rounds", rounds);
+  report("looks", shared->looks);
+  report("refused", shared->refused);
 }

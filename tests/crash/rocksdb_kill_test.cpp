@@ -17,11 +17,14 @@
 
 #include "anear/collection/store.hpp"
 #include "anear/core/random.hpp"
+#include "support/campaign.hpp"
 #include "support/collection/batches.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
 using anear::test::Batch;
+using anear::testing::report;
+using anear::testing::setting;
 using anear::testing::TempDirectory;
 
 namespace {
@@ -29,11 +32,6 @@ namespace {
 constexpr std::size_t kDimension = 8;
 constexpr std::size_t kBatch = 20;
 constexpr std::size_t kKeys = 400;
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 IvfPqOptions quickly_trained() {
   IvfPqOptions options;
@@ -230,6 +228,7 @@ void kill_again_and_again(Durability durability) {
     REQUIRE(verified);
   }
   CHECK(written >= kills / 8);  // The children did get to write.
+  report("kills", kills);
 }
 
 }  // namespace

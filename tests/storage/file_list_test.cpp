@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "anear/core/checksum.hpp"
 #include "support/temp_directory.hpp"
@@ -48,6 +49,27 @@ TEST_CASE("A list counts once it is synced, in use, and named durably") {
   tracker.renamed();
   tracker.directory_synced();
   CHECK(tracker.mark() == FileListMark{9, 4, 3});
+}
+
+TEST_CASE("Who observes a list is told of each growth once, and of nothing that is not durable") {
+  struct Observer final : FileListObserver {
+    void list_grew(const FileListMark& durable) override { told.push_back(durable); }
+    std::vector<FileListMark> told;
+  } observer;
+  FileListTracker tracker;
+  tracker.set_observer(&observer);
+  tracker.synced({5, 10, 1});
+  tracker.renamed();
+  CHECK(observer.told.empty());
+  tracker.directory_synced();
+  tracker.directory_synced();
+  tracker.synced({5, 20, 2});
+  tracker.synced({9, 4, 3});
+  CHECK(observer.told == std::vector<FileListMark>{{5, 10, 1}, {5, 20, 2}});
+  tracker.set_observer(nullptr);
+  tracker.renamed();
+  tracker.directory_synced();
+  CHECK(observer.told.size() == 2);
 }
 
 TEST_CASE("A list that was cut, changed, set back or lost is found out") {

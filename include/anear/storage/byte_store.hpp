@@ -216,6 +216,8 @@ struct ByteStoreOptions {
   /// The log is written over zeros that are there already while small batches are synced, which
   /// makes their syncs cheaper. It then ends in up to 512 KiB of zeros until it is closed.
   bool reserve_log = false;
+  /// Told of the list's growth, from the opening on until close(). Not read-only.
+  FileListObserver* list_observer = nullptr;
 };
 
 /// Opens (or makes) a RocksDB in `options.directory`. The log's recovery is point-in-time: the

@@ -43,9 +43,19 @@ Result<FileListMark> list_in_use(FileSystem& files, const std::string& directory
 /// The same with its checksum: reads all of it.
 Result<FileListMark> measure_list_in_use(FileSystem& files, const std::string& directory);
 
+/// Is told what of the list is durable, each time that it becomes more. Threads: any, one at a
+/// time.
+class FileListObserver {
+ public:
+  virtual ~FileListObserver() = default;
+  virtual void list_grew(const FileListMark& durable) = 0;
+};
+
 /// Follows the lists while RocksDB writes them.
 class FileListTracker {
  public:
+  /// Null: nobody is told. What was told before is not told again.
+  void set_observer(FileListObserver* observer);
   /// `list` holds what `synced` says, durably.
   void synced(const FileListMark& synced);
   /// The newest list was put in use; the name of that is not durable yet.
@@ -56,7 +66,12 @@ class FileListTracker {
   FileListMark mark() const;
 
  private:
+  void tell();
+
   mutable std::mutex mutex_;
+  std::mutex telling_;
+  FileListObserver* observer_ = nullptr;  ///< Under `telling_`.
+  FileListMark told_;                     ///< Under `telling_`.
   FileListMark newest_;
   std::uint64_t renamed_ = 0;  ///< Number of the list in use.
   FileListMark in_use_;

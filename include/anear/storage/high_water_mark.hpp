@@ -48,7 +48,9 @@ class HighWaterMark {
   /// One 64-byte write, no sync. A store that is opened for writing says it once before its first
   /// commit.
   Status write(Sequence synced, const FileListMark& files);
-  /// The same, for a store that closes now; synced.
+  /// The same with the sequence that was named last.
+  Status write_list(const FileListMark& files);
+  /// The same as write(), for a store that closes now; synced.
   Status write_clean(Sequence synced, const FileListMark& files);
   /// Says in both places that only `sequence` is there, though more was marked once; synced.
   Status lower(Sequence sequence);
@@ -64,6 +66,7 @@ class HighWaterMark {
   std::unique_ptr<File> file_;
   StoreId id_{};
   Reading reading_;
+  Sequence sequence_ = 0;  ///< That was named last.
   std::uint64_t next_place_ = 0;
 };
 
