@@ -1,6 +1,5 @@
 #include "collection/commit.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "anear/storage/store_directory.hpp"

@@ -131,7 +131,12 @@ class WritableFile final : public rocksdb::FSWritableFile {
 class LogFile final : public rocksdb::FSWritableFile {
  public:
   LogFile(std::unique_ptr<File> file, std::uint64_t size)
-      : file_(std::move(file)), size_(size), end_(size) {}
+      : file_(std::move(file)),
+        held_(std::make_shared<std::atomic<std::uint64_t>>(size)),
+        size_(*held_),
+        end_(size) {}
+
+  ReservedLogs::Bytes held() const { return held_; }
 
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
     const bool is_reserved = size_ < end_;
@@ -181,8 +186,9 @@ class LogFile final : public rocksdb::FSWritableFile {
   }
 
   std::unique_ptr<File> file_;
-  std::atomic<std::uint64_t> size_;  ///< Of what was appended.
-  std::uint64_t end_;                ///< Of the file.
+  std::shared_ptr<std::atomic<std::uint64_t>> held_;
+  std::atomic<std::uint64_t>& size_;  ///< Of what was appended.
+  std::uint64_t end_;                 ///< Of the file.
   std::atomic<std::uint64_t> unsynced_{0};
   std::atomic<bool> is_synced_often_{false};
 };
@@ -283,8 +289,12 @@ class RocksFileSystem final : public rocksdb::FileSystem {
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
     if (access_->sealed) return sealed();
-    if (access_->reserve_logs && path.ends_with(".log"))
-      return open_as_writable<LogFile>(path, OpenMode::kCreateOrTruncate, result);
+    if (access_->reserve_logs && path.ends_with(".log")) {
+      const IOStatus opened = open_as_writable<LogFile>(path, OpenMode::kCreateOrTruncate, result);
+      if (opened.ok())
+        access_->reserved_logs.add(path, static_cast<const LogFile&>(**result).held());
+      return opened;
+    }
     const IOStatus opened = open_writable(path, OpenMode::kCreateOrTruncate, result);
     const std::uint64_t number = list_number(path);
     if (opened.ok() && number != 0)
@@ -365,7 +375,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
                        IODebugContext*) override {
     const auto facts = files_->info(path);
     if (!facts) return to_rocksdb(facts.error());
-    *size = facts->bytes;
+    *size = access_->reserved_logs.bytes_of(path).value_or(facts->bytes);
     return IOStatus::OK();
   }
   IOStatus GetFileModificationTime(const std::string& path, const IOOptions&, std::uint64_t* time,
@@ -486,6 +496,19 @@ class RocksFileSystem final : public rocksdb::FileSystem {
 };
 
 }  // namespace
+
+void ReservedLogs::add(const std::string& path, const Bytes& bytes) {
+  const std::lock_guard hold(mutex_);
+  std::erase_if(logs_, [](const auto& log) { return log.second.expired(); });
+  logs_[path] = bytes;
+}
+
+std::optional<std::uint64_t> ReservedLogs::bytes_of(const std::string& path) const {
+  const std::lock_guard hold(mutex_);
+  const auto found = logs_.find(path);
+  const Bytes bytes = found == logs_.end() ? nullptr : found->second.lock();
+  return bytes == nullptr ? std::nullopt : std::optional<std::uint64_t>(bytes->load());
+}
 
 std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files,
                                                               std::shared_ptr<FileAccess> access) {

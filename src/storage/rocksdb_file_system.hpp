@@ -9,13 +9,32 @@
 #include <rocksdb/file_system.h>
 
 #include <atomic>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
 
 #include "anear/storage/file_list.hpp"
 #include "anear/storage/file_system.hpp"
 #include "rocksdb_replay.hpp"
 
 namespace anear::storage {
+
+/// How much each log holds that is open and reserved ahead: its file is longer. Threads: any.
+class ReservedLogs {
+ public:
+  using Bytes = std::shared_ptr<const std::atomic<std::uint64_t>>;
+
+  void add(const std::string& path, const Bytes& bytes);
+  /// No value once the log was closed: it is as long as it looks.
+  std::optional<std::uint64_t> bytes_of(const std::string& path) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<const std::atomic<std::uint64_t>>> logs_;
+};
 
 /// How the store is at a database's files.
 struct FileAccess {
@@ -26,6 +45,7 @@ struct FileAccess {
   std::atomic<bool> sealed{false};
   /// Logs that are synced every few records are kept longer than what they hold: see LogFile.
   bool reserve_logs = false;
+  ReservedLogs reserved_logs;
   /// What the list of files must at least hold. Fixed before the opening.
   FileListMark known_list{};
   /// Of the list that was opened, LogFollows::kUnknown before that.

@@ -30,19 +30,6 @@ class TempDirectory {
   std::string path_;
 };
 
-/// A copy of a store that is open, as a kill leaves it. Files that its database has done with may
-/// go meanwhile: then the copy is begun anew.
-inline void copy_as_after_a_kill(const std::string& store, const std::string& copy) {
-  constexpr int kTriesMax = 100;
-  for (int tries = 1;; ++tries) {
-    std::error_code failed;
-    std::filesystem::copy(store, copy, std::filesystem::copy_options::recursive, failed);
-    if (!failed) return;
-    std::filesystem::remove_all(copy);
-    if (tries == kTriesMax) throw std::runtime_error("copy " + store + ": " + failed.message());
-  }
-}
-
 inline std::string bytes_of_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -58,6 +45,21 @@ inline std::string held_by_log(const std::string& path) {
 inline void overwrite_file(const std::string& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+/// A copy of a store that is open, as a kill leaves it. Files that its database has done with may
+/// go meanwhile: then the copy is begun anew.
+inline void copy_as_after_a_kill(const std::string& store, const std::string& copy) {
+  constexpr int kTriesMax = 100;
+  for (int tries = 1;; ++tries) {
+    // The mark first: what it names is there by then, and what it names later may not be copied.
+    const std::string mark = bytes_of_file(store + "/MARK");
+    std::error_code failed;
+    std::filesystem::copy(store, copy, std::filesystem::copy_options::recursive, failed);
+    if (!failed) return overwrite_file(copy + "/MARK", mark);
+    std::filesystem::remove_all(copy);
+    if (tries == kTriesMax) throw std::runtime_error("copy " + store + ": " + failed.message());
+  }
 }
 
 }  // namespace anear::testing

@@ -120,6 +120,7 @@ class HnswIndex : public TableIndex {
     std::size_t near = 0;
     std::size_t beyond = 0;
     bool are_measured = true;
+    bool are_asked = false;  ///< By SearchOptions::effort, not for a recall.
   };
   /// How a beam search ends and what it may return.
   struct Walk {
@@ -147,6 +148,8 @@ class HnswIndex : public TableIndex {
   }
 
   Efforts efforts_for(float recall, std::size_t k) const;
+  /// Whether what a walk found lies before all that its codes left out.
+  bool is_certain(const std::vector<Neighbor>& nearest, const Scratch& scratch) const noexcept;
   static std::size_t effort_among(const Efforts& efforts, std::size_t k, double share) noexcept;
   /// Adds a curve for each k. `visible`: what is found beyond own.nearest; null: the nearest, too.
   void measure(const std::vector<OwnQuery>& queries, const SlotSet* visible,
@@ -218,16 +221,16 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
                                                        Scratch& scratch, SearchCost* cost) const {
   if (Status status = check_search(query, dimension(), table_.metric(), options); !status)
     return std::move(status).error();
-  const Efforts efforts = options.effort != 0 ? Efforts{options.effort, options.effort}
+  const Efforts efforts = options.effort != 0 ? Efforts{options.effort, options.effort, true, true}
                                               : efforts_for(options.recall, options.k);
   const std::size_t reachable =
       std::min(options.wanted == nullptr ? size() : options.wanted->count(), size());
   const double share = static_cast<double>(reachable) / static_cast<double>(positions());
-  const std::size_t ef = options.effort != 0 ? std::max(options.effort, options.k)
-                                             : effort_among(efforts, options.k, share);
+  const std::size_t ef = effort_among(efforts, options.k, share);
   // As many codes as that walk compares, one after another, are compared sooner.
-  const bool is_wide = share >= kNearlyAll && ef * options_.links_max >= reachable;
-  if (ef == 0 || options.k >= reachable || (is_wide && options.effort == 0))
+  const bool is_wide =
+      !efforts.are_asked && share >= kNearlyAll && ef * options_.links_max >= reachable;
+  if (ef == 0 || options.k >= reachable || is_wide)
     return table_.nearest_of(query, options, scratch, cost);
 
   // Codes tell little apart of what lies beyond: not fewer than an exact scan re-ranks.
@@ -242,10 +245,14 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
   // A walk that gave up, or a graph in parts: a short answer is never served.
   if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
   // What was not measured has to show for itself that its codes tell rows apart.
-  const bool is_certain =
-      efforts.are_measured || !table_.has_codes() || options.effort != 0 ||
-      scratch.code_errors.puts_beyond(scratch.last_code, nearest.back().distance);
-  return is_certain ? nearest : table_.nearest_of(query, options, scratch, cost);
+  if (efforts.are_measured || is_certain(nearest, scratch)) return nearest;
+  return table_.nearest_of(query, options, scratch, cost);
+}
+
+inline bool HnswIndex::is_certain(const std::vector<Neighbor>& nearest,
+                                  const Scratch& scratch) const noexcept {
+  return !table_.has_codes() ||
+         scratch.code_errors.puts_beyond(scratch.last_code, nearest.back().distance);
 }
 
 inline std::vector<Neighbor> HnswIndex::walk_codes(VectorView query, std::size_t k,
@@ -451,7 +458,7 @@ inline HnswIndex::Efforts HnswIndex::efforts_for(float recall, std::size_t k) co
 inline std::size_t HnswIndex::effort_among(const Efforts& efforts, std::size_t k,
                                            double share) noexcept {
   const std::size_t near = efforts.near == 0 ? 0 : std::max(efforts.near, k);
-  if (share >= kNearlyAll || near == 0) return near;
+  if (efforts.are_asked || share >= kNearlyAll || near == 0) return near;
   // A few hubs can be all answers, and the least effort finds them: that says nothing of the rows
   // behind them, which are the answers of a filter.
   const std::size_t ef = near == k ? efforts.beyond : near;
