@@ -14,10 +14,10 @@
 
 namespace anear::test {
 
-/// Tests under AddressSanitizer, and again under another ISA (ANEAR_FEW_ROWS), take fewer rows: all
+/// Tests under a sanitizer, and again under another ISA (ANEAR_FEW_ROWS), take fewer rows: all
 /// of the code, in a fifth of the time.
 inline bool takes_few_rows() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return true;
 #else
   return std::getenv("ANEAR_FEW_ROWS") != nullptr;
