@@ -1,7 +1,8 @@
 // anear: looks after a store from a shell. START HERE for the command line; what each command does
 // stands in commands.cpp.
-#include <CLI/CLI.hpp>
-#include <functional>
+#include <CLI/CLI.hpp>  // IWYU pragma: keep (it gathers what App and errors stand in)
+#include <exception>
+#include <iostream>
 #include <string>
 
 #include "anear/version.hpp"
@@ -124,4 +125,11 @@ class CommandLine {
 
 }  // namespace
 
-int main(int count, char** words) { return CommandLine().run(count, words); }
+int main(int count, char** words) {
+  try {
+    return CommandLine().run(count, words);
+  } catch (const std::exception& error) {
+    std::cerr << "anear: " << error.what() << '\n';
+    return anear::cli::kFailed;
+  }
+}

@@ -1,6 +1,6 @@
 """Runs clang-tidy over the compiled files of a build folder, several at a time, and prints each finding once.
 
-Files are those of src/ and bindings/, headers being seen through them; a public header that none of them includes
+Files are those of src/, bindings/ and tools/, headers being seen through them; a public header that none of them includes
 is checked through the unit that compiles it alone. A unit that was clean is not run again until something that
 clang-tidy saw of the project changes: source, included files, flags, settings, version. System headers are not watched."""
 
@@ -56,7 +56,7 @@ def units(build: pathlib.Path) -> list[Unit]:
     own, alone = [], []
     for entry in entries:
         file = pathlib.Path(entry["directory"], entry["file"])
-        if file.is_relative_to(ROOT / "src") or file.is_relative_to(ROOT / "bindings"):
+        if any(file.is_relative_to(ROOT / folder) for folder in ("src", "bindings", "tools")):
             own.append(Unit(entry))
         elif "_verify_interface_header_sets" in str(file) and file.exists():
             alone.append(Unit(entry))
