@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -30,11 +31,13 @@ namespace {
 constexpr std::size_t kDimension = 128;
 constexpr std::uint64_t kRowBytes = kDimension * sizeof(float);
 
-/// The files of a directory and their sizes.
+/// The files of a directory and their sizes; not those that the store removes meanwhile.
 std::map<std::string, std::uint64_t> files_in(const std::string& directory) {
   std::map<std::string, std::uint64_t> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    if (entry.is_regular_file()) files[entry.path()] = entry.file_size();
+    std::error_code gone;
+    const std::uint64_t bytes = entry.is_regular_file(gone) ? entry.file_size(gone) : 0;
+    if (!gone && bytes != 0) files[entry.path()] = bytes;
   }
   return files;
 }
