@@ -15,9 +15,8 @@ constexpr std::size_t kComparedAtMost = 1'000;
 
 /// A walk under a filter passes through what it may not return: for each match it keeps it compares
 /// about (links it follows) / (share of matches) codes. Comparing all matches costs their number.
-bool is_comparing_cheaper(std::size_t matches, std::size_t rows, std::size_t effort,
+bool is_comparing_cheaper(std::size_t matches, double share, std::size_t effort,
                           std::size_t links) {
-  const double share = static_cast<double>(matches) / static_cast<double>(std::max(rows, matches));
   const double walk = static_cast<double>(effort) * static_cast<double>(links) / share;
   return static_cast<double>(matches) <= walk;
 }
@@ -34,7 +33,7 @@ bool is_exact(const Query& query, const AnyIndex& index, std::size_t matches) {
               static_cast<double>(matches) / static_cast<double>(std::max(index.size(), matches));
           const std::size_t effort =
               query.effort != 0 ? query.effort : of_kind.effort_for(query.recall, query.k, share);
-          return is_comparing_cheaper(matches, index.size(), effort, of_kind.options().links_max);
+          return is_comparing_cheaper(matches, share, effort, of_kind.options().links_max);
         } else {
           return false;
         }
