@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "anear/core/slot_set.hpp"
 #include "anear/index/any_index.hpp"
 #include "index_checks.hpp"
 
@@ -15,18 +16,27 @@ namespace {
 constexpr float kTarget = 0.99F;
 
 void check(const AnyIndex& index, const HardRows& kind, const Rows& rows, const Rows& queries) {
-  Scratch scratch;
-  const auto all = [](std::size_t) { return true; };
-  for (const std::size_t k : {1U, 10U, 100U}) {
-    INFO(kind.name << ", k = " << k);
-    CHECK(recall_by_definition(kind, rows, queries, k, all, [&](VectorView query) {
-            const auto found = index.search(query, {.k = k, .recall = kTarget}, scratch);
-            REQUIRE(found);
-            REQUIRE(found->size() == k);
-            std::vector<std::size_t> slots;
-            for (const Neighbor& neighbor : *found) slots.push_back(neighbor.reference);
-            return slots;
-          }) >= 0.98);
+  for (const std::size_t every : {1U, 3U}) {
+    const auto counts = [&](std::size_t slot) { return slot % every == 0; };
+    SlotSet set;
+    for (Slot slot = 0; slot < rows.count(); ++slot) {
+      if (counts(slot)) set.insert(slot);
+    }
+    const Wanted some(set.words(), set.count());
+    const Wanted* wanted = every == 1 ? nullptr : &some;
+    Scratch scratch;
+    for (const std::size_t k : {1U, 10U, 100U, 300U}) {
+      INFO(kind.name << ", one of " << every << ", k = " << k);
+      CHECK(recall_by_definition(kind, rows, queries, k, counts, [&](VectorView query) {
+              const auto found =
+                  index.search(query, {.k = k, .recall = kTarget, .wanted = wanted}, scratch);
+              REQUIRE(found);
+              REQUIRE(found->size() == k);
+              std::vector<std::size_t> slots;
+              for (const Neighbor& neighbor : *found) slots.push_back(neighbor.reference);
+              return slots;
+            }) >= 0.98);
+    }
   }
 }
 

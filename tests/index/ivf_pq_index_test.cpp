@@ -10,6 +10,7 @@
 
 #include "anear/core/slot_set.hpp"
 #include "anear/index/flat_index.hpp"
+#include "hard_rows.hpp"
 #include "index_checks.hpp"
 #include "random_rows.hpp"
 #include "temp_directory.hpp"
@@ -33,14 +34,14 @@ struct Fixture {
   test::Rows queries = test::clustered_rows({200, kDimension}, 2);
 
   IvfPqIndex index(const IvfPqOptions& options) const {
-    auto made = IvfPqIndex::create(kDimension, options);
+    auto made = IvfPqIndex::create(rows.dimension, options);
     REQUIRE(made);
     REQUIRE(made->train(rows.view()));
     REQUIRE(made->insert(rows.view(), test::first_slots(kRows)));
     return std::move(*made);
   }
   FlatIndex oracle(Metric metric = Metric::kCosine) const {
-    auto made = FlatIndex::create(kDimension, {.metric = metric});
+    auto made = FlatIndex::create(rows.dimension, {.metric = metric});
     REQUIRE(made);
     REQUIRE(made->insert(rows.view(), test::first_slots(kRows)));
     return std::move(*made);
@@ -199,6 +200,32 @@ TEST_CASE("IvfPqIndex holds the target for every k under a filter that passes at
   for (const std::size_t k : {1U, 2U, 5U, 10U, 11U, 20U, 21U, 60U, 100U, 300U, 1'100U}) {
     INFO("k " << k);
     CHECK(test::recall_against(oracle, index, data.queries, {.k = k, .wanted = &wanted}) >= 0.935);
+  }
+}
+
+TEST_CASE("IvfPqIndex holds the target under filters where all queries have the same neighbours") {
+  const test::HardRows kind{
+      .name = "hubs", .metric = Metric::kInnerProduct, .dimension = 128, .first = 60};
+  const Fixture data{.rows = kind.draw(kRows, 1), .queries = kind.draw(20, 2)};
+  IvfPqOptions options;
+  options.metric = kind.metric;
+  IvfPqIndex index = data.index(options);
+  REQUIRE(index.calibrate({.threads = 2}));
+  const FlatIndex oracle = data.oracle(kind.metric);
+  // Each bound leaves other neighbours, the same for all queries: which of their codes are behind
+  // is one draw for all of them.
+  for (std::size_t step = 0; step < 16; ++step) {
+    const float below = 54.0F + 0.5F * static_cast<float>(step);
+    SlotSet set;
+    for (Slot slot = 0; slot < kRows; ++slot) {
+      if (data.rows.values[slot * kind.dimension] < below) set.insert(slot);
+    }
+    const Wanted wanted(set.words(), set.count());
+    for (const std::size_t k : {1U, 10U, 100U}) {
+      INFO("below " << below << ", k " << k);
+      CHECK(test::recall_against(oracle, index, data.queries,
+                                 {.k = k, .recall = 0.99F, .wanted = &wanted}) >= 0.98);
+    }
   }
 }
 

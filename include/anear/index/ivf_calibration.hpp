@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -39,18 +40,37 @@ class IvfCalibration {
   /// Codes that are looked at; a true neighbour is rarely farther down.
   static constexpr std::size_t kCodesMax = 8'192;
 
-  /// For each k that is measured.
-  using Pairs = std::array<std::vector<IvfPair>, IvfTuning::kMeasured.size()>;
+  /// Where all queries together have fewer true neighbours than this many times k, what those show
+  /// says little of the ones that a filter leaves.
+  static constexpr std::size_t kAnswersPerK = 10;
+
+  /// What queries show of the searches for one k.
+  struct Shown {
+    std::vector<IvfPair> pairs;
+    std::vector<Position> answers;  ///< The true neighbour of each.
+
+    void append(const Shown& more) {
+      pairs.insert(pairs.end(), more.pairs.begin(), more.pairs.end());
+      answers.insert(answers.end(), more.answers.begin(), more.answers.end());
+    }
+    bool has_few_answers(std::size_t k, std::size_t live) const {
+      const std::unordered_set<Position> distinct(answers.begin(), answers.end());
+      return distinct.size() < std::min(kAnswersPerK * k, live / 2);
+    }
+  };
+  /// Of each Reach, for each k that is measured.
+  using ShownOfAll = std::array<std::array<Shown, IvfTuning::kMeasured.size()>, 2>;
   struct Coded {
     float length = 0;    ///< By its code.
     float distance = 0;  ///< By its row.
     Position position = kNoPosition;
   };
 
-  void show(const OwnQuery& own, std::size_t excluded, Scratch& scratch,
-            std::array<Pairs, 2>& pairs) const;
-  Pairs pairs_of(const OwnQuery& own, std::span<const Coded> coded, float nearest_list,
-                 const Scratch& scratch) const;
+  float show(const OwnQuery& own, std::size_t excluded, Scratch& scratch, ShownOfAll& shown) const;
+  void show_pairs(const OwnQuery& own, std::span<const Coded> coded, float nearest_list,
+                  const Scratch& scratch,
+                  std::array<Shown, IvfTuning::kMeasured.size()>& shown) const;
+  float error_of(std::span<const Coded> coded, const Scratch& scratch) const;
 
   const VectorTable& table_;
   ListReader reader_;
@@ -66,35 +86,37 @@ inline IvfTuning IvfCalibration::measure(std::uint64_t seed, const BuildOptions&
       draw_own_queries(table_, seed, build,
                        {.queries = kQueries, .neighbors = IvfTuning::kMeasured.back() + excluded});
   if (live <= 4 * excluded) excluded = 0;
-  std::array<Pairs, 2> pairs;
+  ShownOfAll shown;
+  float code_error = 0;
   std::mutex adding;
   std::vector<Scratch> scratches(thread_count(build.threads));
   parallel_for(queries.size(), build.threads, 4,
                [&](std::size_t begin, std::size_t end, std::size_t thread) {
                  for (std::size_t q = begin; q < end; ++q) {
-                   std::array<Pairs, 2> more;
-                   show(queries[q], excluded, scratches[thread], more);
+                   ShownOfAll more;
+                   const float error = show(queries[q], excluded, scratches[thread], more);
                    const std::lock_guard<std::mutex> lock(adding);
+                   code_error = std::max(code_error, error);
                    for (std::size_t reach = 0; reach < more.size(); ++reach) {
-                     for (std::size_t i = 0; i < more[reach].size(); ++i) {
-                       pairs[reach][i].insert(pairs[reach][i].end(), more[reach][i].begin(),
-                                              more[reach][i].end());
-                     }
+                     for (std::size_t i = 0; i < more[reach].size(); ++i)
+                       shown[reach][i].append(more[reach][i]);
                    }
                  }
                  return true;
                });
   IvfTuning tuning{.rows = live, .holes = excluded != 0 ? 1U : 0U};
-  for (std::size_t reach = 0; reach < pairs.size(); ++reach) {
-    for (std::size_t i = 0; i < pairs[reach].size(); ++i)
-      tuning.measured[reach][i] = IvfTuning::Quantiles(pairs[reach][i]);
+  for (std::size_t i = 0; i < IvfTuning::kMeasured.size(); ++i) {
+    for (std::size_t reach = 0; reach < shown.size(); ++reach)
+      tuning.measured[reach][i] = IvfTuning::Quantiles(shown[reach][i].pairs);
+    if (shown[0][i].has_few_answers(IvfTuning::kMeasured[i], live))
+      tuning.filter_by_errors(i, code_error);
   }
   return tuning;
 }
 
-/// What one row as a query shows, of each Reach.
-inline void IvfCalibration::show(const OwnQuery& own, std::size_t excluded, Scratch& scratch,
-                                 std::array<Pairs, 2>& pairs) const {
+/// What one row as a query shows, of each Reach; the most by which a code errs.
+inline float IvfCalibration::show(const OwnQuery& own, std::size_t excluded, Scratch& scratch,
+                                  ShownOfAll& shown) const {
   const VectorView row = table_.rows().view(own.position);
   const Probing all{.k = kCodesMax, .lists = {codes_.lists()}, .hidden = own.position};
   reader_.probe(row, all, scratch, nullptr);
@@ -108,22 +130,33 @@ inline void IvfCalibration::show(const OwnQuery& own, std::size_t excluded, Scra
     coded.push_back(
         {code.distance, table_.rows().distance(scratch.row_query, code.reference), code.reference});
   }
-  pairs[0] = pairs_of(own, coded, nearest_list, scratch);
-  if (excluded == 0) return;
+  const float error = error_of(coded, scratch);
+  show_pairs(own, coded, nearest_list, scratch, shown[0]);
+  if (excluded == 0) return error;
   const OwnQuery beyond = beyond_nearest(own, excluded);
   const std::unordered_set<Slot> hole(beyond.nearest.begin(), beyond.nearest.end());
   std::erase_if(coded,
                 [&](const Coded& code) { return hole.contains(table_.slot(code.position)); });
-  pairs[1] = pairs_of(beyond, coded, nearest_list, scratch);
+  show_pairs(beyond, coded, nearest_list, scratch, shown[1]);
+  return error;
+}
+
+/// The most by which a code errs, in errors of its list.
+inline float IvfCalibration::error_of(std::span<const Coded> coded, const Scratch& scratch) const {
+  float most = 0;
+  for (const Coded& code : coded) {
+    const float error = lists_.error(list_of_[code.position]);
+    const float length = codes_.length(scratch.coded_query, codes_.of_rows(code.distance));
+    if (error > 0) most = std::max(most, std::fabs(code.length - length) / error);
+  }
+  return most;
 }
 
 /// `coded`: ascending by code. scratch.candidates: the distance of each list.
-inline IvfCalibration::Pairs IvfCalibration::pairs_of(const OwnQuery& own,
-                                                      std::span<const Coded> coded,
-                                                      float nearest_list,
-                                                      const Scratch& scratch) const {
-  Pairs pairs;
-  for (std::size_t which = 0; which < pairs.size(); ++which) {
+inline void IvfCalibration::show_pairs(
+    const OwnQuery& own, std::span<const Coded> coded, float nearest_list, const Scratch& scratch,
+    std::array<Shown, IvfTuning::kMeasured.size()>& shown) const {
+  for (std::size_t which = 0; which < shown.size(); ++which) {
     const std::size_t wanted = std::min(IvfTuning::kMeasured[which], own.truth.size());
     if (wanted == 0 || coded.size() < wanted) continue;
     const float kth_code = coded[wanted - 1].length;
@@ -134,13 +167,13 @@ inline IvfCalibration::Pairs IvfCalibration::pairs_of(const OwnQuery& own,
       const float distance = scratch.candidates[list].distance;
       const float error = lists_.error(list);
       const float part = error > 0 ? 1.0F / error : 0.0F;
-      pairs[which].push_back({.behind_first = distance - nearest_list,
-                              .behind_code = codes_.list_length(distance) - kth_code,
-                              .code_gap = (code.length - kth_code) * part,
-                              .row_gap = (code.length - kth_row) * part});
+      shown[which].pairs.push_back({.behind_first = distance - nearest_list,
+                                    .behind_code = codes_.list_length(distance) - kth_code,
+                                    .code_gap = (code.length - kth_code) * part,
+                                    .row_gap = (code.length - kth_row) * part});
+      shown[which].answers.push_back(code.position);
     }
   }
-  return pairs;
 }
 
 }  // namespace ANEAR_ISA_NAMESPACE

@@ -18,7 +18,9 @@
 // be compared near and far.
 //
 // Gaps are larger, in turn, where many rows lie at one distance, as seen from such a query: there a
-// code is behind by as much as its error has in the direction of the query.
+// code is behind by as much as its error has in the direction of the query. And where all queries
+// have the same few neighbours (one number outweighs the rest), the quantiles are of a few codes;
+// searches under filters, which take those out, go by the errors of all codes instead.
 //
 // Threads: a value; an index replaces its own under a lock.
 #pragma once
@@ -171,6 +173,9 @@ struct IvfTuning {
     const float target = recall + (filtered ? 0.4F : 0.25F) * (1.0F - recall);
     ListLimit limit{.probes = lists};
     if (filtered) {
+      // Where every list is read, codes are looked at for about the price of a quarter of the rows.
+      if (share < 0.25 && measured_for(k, Reach::kNearest).behind_code.at(0) >= kEveryList)
+        return {};
       limit.behind_code = measured_for(k, Reach::kNearest).behind_code.at(target);
     } else {
       limit.behind_first = measured_for(k, Reach::kNearest).behind_first.at(target);
@@ -195,6 +200,17 @@ struct IvfTuning {
     return gaps;
   }
 
+  /// Where all queries have the same few neighbours, those show the errors of a few codes only, and
+  /// a filter that takes them out leaves others. Searches under filters then read every list, and
+  /// allow each code for `most`, the largest error of all that were looked at.
+  void filter_by_errors(std::size_t step, float most) noexcept {
+    for (auto& reach : measured) reach[step].behind_code = TailQuantiles({kEveryList});
+    Quantiles& errors =
+        measured[static_cast<std::size_t>(holes != 0 ? Reach::kBeyond : Reach::kNearest)][step];
+    errors.code_gap = TailQuantiles({2.0F * most});
+    errors.row_gap = TailQuantiles({most});
+  }
+
   /// Takes any bytes: what does not make sense counts as never measured.
   void restore(const IvfTuning& stored) noexcept {
     *this = IvfTuning{};
@@ -209,6 +225,7 @@ struct IvfTuning {
  private:
   /// A sample of 256 queries says nothing of what is beyond.
   static constexpr float kRecallMax = 0.999F;
+  static constexpr float kEveryList = std::numeric_limits<float>::max();
   /// What each gap may lose of the neighbours in the lists that are read.
   static constexpr float kCodeRecall = 0.998F;
 
