@@ -41,11 +41,15 @@ struct Few {
 /// False when there are more, or when the bytes may be damaged.
 bool decode_few(std::string_view bytes, Few& few);
 bool append_ascending(std::string_view added, std::string_view removed, Few& few);
-std::string merge_few(const Few& older, const Few& newer);
+Few merge_few(const Few& older, const Few& newer);
 std::string encode_few(const Few& few);
 
 bool decode(std::string_view bytes, Decoded& decoded);
 std::string encode(const Decoded& decoded);
+/// The later word on the slots that `few` names; on all, when it is whole.
+void put(const Few& few, Decoded& onto);
+/// False when `newer` is damaged.
+bool merge_into(Decoded& older, std::string_view newer);
 
 /// Takes one set from the front of `bytes` and unites it with `bits`.
 bool take_set(std::string_view& bytes, ContainerBits& bits);
@@ -79,25 +83,28 @@ std::string encode_change(std::span<const std::uint16_t> added,
 }
 
 std::optional<std::string> merge_containers(std::optional<std::string_view> older,
-                                            std::string_view newer) {
-  Few few_before;
-  Few few_after;
-  if (decode_few(newer, few_after) && (!older || decode_few(*older, few_before))) {
-    return merge_few(few_before, few_after);
+                                            std::span<const std::string_view> newer) {
+  Few few;
+  std::size_t next = 0;
+  if (!older || decode_few(*older, few)) {
+    for (; next < newer.size() && few.count <= kFewMax; ++next) {
+      Few after;
+      if (!decode_few(newer[next], after)) break;
+      few = merge_few(few, after);
+    }
+    if (next == newer.size()) return encode_few(few);
   }
-  Decoded before;
-  Decoded after;
-  if (!decode(newer, after)) return std::nullopt;
-  if (older && !decode(*older, before)) return std::nullopt;
-  if (after.whole) return std::string(newer);
-  for (std::size_t i = 0; i < before.added.size(); ++i) {
-    const std::uint64_t undecided = ~(after.added[i] | after.removed[i]);
-    after.added[i] |= before.added[i] & undecided;
-    after.removed[i] |= before.removed[i] & undecided;
+  Decoded merged;
+  if (next > 0) {
+    merged.whole = few.whole;
+    put(few, merged);
+  } else if (older && !decode(*older, merged)) {
+    return std::nullopt;
   }
-  after.whole = before.whole;  // Nothing stored is a whole container without slots.
-  if (after.whole) after.removed = {};
-  return encode(after);
+  for (; next < newer.size(); ++next) {
+    if (!merge_into(merged, newer[next])) return std::nullopt;
+  }
+  return encode(merged);
 }
 
 bool unite_container(std::string_view container, ContainerBits& bits) {
@@ -141,8 +148,8 @@ bool append_ascending(std::string_view added, std::string_view removed, Few& few
   return true;
 }
 
-std::string merge_few(const Few& older, const Few& newer) {
-  if (newer.whole) return encode_few(newer);
+Few merge_few(const Few& older, const Few& newer) {
+  if (newer.whole) return newer;
   Few merged;
   merged.whole = older.whole;
   const auto keep = [&merged](Mark mark) {
@@ -158,7 +165,38 @@ std::string merge_few(const Few& older, const Few& newer) {
     keep(mark);
   }
   while (from_older < older.count) keep(older.marks[from_older++]);
-  return encode_few(merged);
+  return merged;
+}
+
+void put(const Few& few, Decoded& onto) {
+  if (few.whole) onto = {};
+  for (std::size_t i = 0; i < few.count; ++i) {
+    const auto [slot, added] = few.marks[i];
+    const std::uint64_t bit = std::uint64_t{1} << (slot & 63);
+    std::uint64_t& there = onto.added[slot >> 6];
+    std::uint64_t& gone = onto.removed[slot >> 6];
+    there = added ? there | bit : there & ~bit;
+    if (!onto.whole) gone = added ? gone & ~bit : gone | bit;
+  }
+}
+
+bool merge_into(Decoded& older, std::string_view newer) {
+  if (Few few; decode_few(newer, few)) {
+    put(few, older);
+    return true;
+  }
+  Decoded after;
+  if (!decode(newer, after)) return false;
+  if (after.whole) {
+    older = after;
+    return true;
+  }
+  for (std::size_t i = 0; i < after.added.size(); ++i) {
+    const std::uint64_t decided = after.added[i] | after.removed[i];
+    older.added[i] = (older.added[i] & ~decided) | after.added[i];
+    if (!older.whole) older.removed[i] = (older.removed[i] & ~decided) | after.removed[i];
+  }
+  return true;
 }
 
 std::string encode_few(const Few& few) {

@@ -38,9 +38,14 @@ using ContainerBits = std::array<std::uint64_t, kContainerSlots / 64>;
 std::string encode_change(std::span<const std::uint16_t> added,
                           std::span<const std::uint16_t> removed);
 
-/// The MergeFunction of Family::kFields. No value when either side is damaged.
+/// The MergeFunction of Family::kFields. No value when any of them is damaged.
 std::optional<std::string> merge_containers(std::optional<std::string_view> older,
-                                            std::string_view newer);
+                                            std::span<const std::string_view> newer);
+/// The same for one.
+inline std::optional<std::string> merge_containers(std::optional<std::string_view> older,
+                                                   std::string_view newer) {
+  return merge_containers(older, std::span(&newer, 1));
+}
 
 /// Sets the bits of the container's slots in `bits`, leaving the others alone. A change counts as
 /// one of nothing. False when the bytes are damaged; `bits` is not to be used then.

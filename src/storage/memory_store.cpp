@@ -119,7 +119,8 @@ void State::merge_into(const WriteBatch::Entry& entry, WriteNumber number) {
   if (older != nullptr && older->kind == Version::Kind::kUnmergeable) return;
   std::optional<std::string_view> below;
   if (older != nullptr && older->kind == Version::Kind::kValue) below = older->value;
-  std::optional<std::string> merged = merge_(below, entry.value);
+  const std::string_view operand = entry.value;
+  std::optional<std::string> merged = merge_(below, {&operand, 1});
   Version version{number, Version::Kind::kUnmergeable, {}};
   if (merged) version = {number, Version::Kind::kValue, std::move(*merged)};
   add_version(entry.family, entry.key, std::move(version));

@@ -13,6 +13,9 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <deque>
+#include <ranges>
+#include <utility>
 
 #include "rocksdb_file_system.hpp"
 
@@ -22,20 +25,34 @@ namespace {
 constexpr std::size_t kMiB = 1 << 20;
 constexpr std::size_t kWarningsMax = 64;
 
-class MergeByFunction final : public rocksdb::AssociativeMergeOperator {
+class MergeByFunction final : public rocksdb::MergeOperator {
  public:
   explicit MergeByFunction(MergeFunction merge) noexcept : merge_(merge) {}
   const char* Name() const override { return "anear.merge"; }
-  bool Merge(const rocksdb::Slice&, const rocksdb::Slice* older, const rocksdb::Slice& newer,
-             std::string* merged, rocksdb::Logger*) const override {
+  bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
     std::optional<std::string_view> below;
-    if (older != nullptr) below = older->ToStringView();
-    std::optional<std::string> both = merge_(below, newer.ToStringView());
-    if (both) *merged = std::move(*both);
-    return both.has_value();
+    if (in.existing_value != nullptr) below = in.existing_value->ToStringView();
+    return merge_all(below, in.operand_list, out->new_value);
+  }
+  bool PartialMergeMulti(const rocksdb::Slice&, const std::deque<rocksdb::Slice>& operands,
+                         std::string* merged, rocksdb::Logger*) const override {
+    return merge_all(operands.front().ToStringView(),
+                     std::ranges::subrange(operands.begin() + 1, operands.end()), *merged);
   }
 
  private:
+  /// All at once: one by one, each step would make the bytes of a container anew.
+  template <typename Slices>
+  bool merge_all(std::optional<std::string_view> older, const Slices& newer,
+                 std::string& merged) const {
+    std::vector<std::string_view> operands;
+    operands.reserve(newer.size());
+    for (const rocksdb::Slice& slice : newer) operands.push_back(slice.ToStringView());
+    std::optional<std::string> all = merge_(older, operands);
+    if (all) merged = std::move(*all);
+    return all.has_value();
+  }
+
   MergeFunction merge_;
 };
 

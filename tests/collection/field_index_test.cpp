@@ -4,12 +4,15 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "anear/filter/compare.hpp"
@@ -158,6 +161,9 @@ TEST_CASE("Containers merge associatively") {
     const auto one_by_one = merge_containers(merge_containers(merge_containers(base, a), b), c);
     RC_ASSERT(one_by_one == merge_containers(base, *merge_containers(a_b, c)));
     RC_ASSERT(one_by_one == merge_containers(merge_containers(base, a), b_c));
+    const std::array<std::string_view, 3> all = {a, b, c};
+    RC_ASSERT(one_by_one == merge_containers(base, all));
+    RC_ASSERT(*merge_containers(a, std::span(all).subspan(1)) == *merge_containers(a_b, c));
     RC_ASSERT(one_by_one->size() <= 8'195u);
   }));
 }

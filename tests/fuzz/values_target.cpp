@@ -29,6 +29,8 @@ void merge_three(Input input) {
   if (early) left = merge_containers(*early, third.view());
   if (late) right = merge_containers(first.view(), *late);
   require(left == right, "merging containers is associative, also in what it refuses");
+  const std::array<std::string_view, 2> later = {second.view(), third.view()};
+  require(merge_containers(first.view(), later) == left, "merging at once is merging one by one");
   const Merged whole = merge_containers(std::nullopt, first.view());
   if (!whole) return;
   bits.fill(0);

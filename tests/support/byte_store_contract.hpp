@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,9 @@ using storage::WriteBatch;
 
 /// Joins two sets of letters; an operand with '!' cannot be merged.
 inline std::optional<std::string> merge_letters(std::optional<std::string_view> older,
-                                                std::string_view newer) {
-  std::set<char> letters(newer.begin(), newer.end());
+                                                std::span<const std::string_view> newer) {
+  std::set<char> letters;
+  for (const std::string_view operand : newer) letters.insert(operand.begin(), operand.end());
   if (older) letters.insert(older->begin(), older->end());
   if (letters.count('!') != 0) return std::nullopt;
   return std::string(letters.begin(), letters.end());
@@ -236,9 +238,10 @@ inline void check_model(ByteStore& store) {
         case 3: {
           batch.merge(Family::kFields, at, value);
           const auto old = newest.find(at);
+          const std::string_view operand = value;
           newest[at] = *merge_letters(
               old == newest.end() ? std::nullopt : std::optional<std::string_view>(old->second),
-              value);
+              {&operand, 1});
           break;
         }
         default: {

@@ -77,12 +77,13 @@ class WriteBatch {
   std::size_t bytes_ = 0;
 };
 
-/// How kMerge combines, for all families: must be associative: merge(merge(a, b), c) = merge(a,
-/// merge(b, c)), where an operand and a stored value have one encoding, and `nullopt` stands for
-/// "nothing stored". Pure; called from any thread. Damaged input must not crash: it returns
-/// nullopt, which fails the read with kCorruption.
+/// How kMerge combines, for all families: what is there, and operands from the oldest to the
+/// youngest, of which there is at least one. Must be associative: merge(merge(a, b), c) = merge(a,
+/// merge(b, c)) = merge(a, {b, c}), where an operand and a stored value have one encoding, and
+/// `nullopt` stands for "nothing stored". Pure; called from any thread. Damaged input must not
+/// crash: it returns nullopt, which fails the read with kCorruption.
 using MergeFunction = std::optional<std::string> (*)(std::optional<std::string_view> older,
-                                                     std::string_view newer);
+                                                     std::span<const std::string_view> newer);
 
 /// The state of the store at one moment. Reads through it see nothing younger. Shared ownership;
 /// release it soon.
