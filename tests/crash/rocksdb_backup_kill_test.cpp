@@ -3,37 +3,32 @@
 // is left in the pool that no backup needs.
 //
 // Runs 20 kills; ANEAR_KILLS changes that. The seed is fixed and printed; ANEAR_SEED changes it.
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
 #include "anear/collection/store.hpp"
 #include "anear/core/random.hpp"
 #include "anear/storage/backup_directory.hpp"
+#include "support/campaign.hpp"
 #include "support/collection/numbered_batches.hpp"
 #include "support/temp_directory.hpp"
+#include "support/worker.hpp"
 
 using namespace anear;
 using anear::test::NumberedBatches;
+using anear::testing::say;
+using anear::testing::setting;
 using anear::testing::TempDirectory;
+using anear::testing::Worker;
+using anear::testing::worker_task;
 
 namespace {
 
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-constexpr const char* kWorker = "ANEAR_BACKUP_WORKER";  ///< The directory that it works in.
-
 /// Tells when it has begun, and works until it is killed.
 [[noreturn]] void work_until_killed(const std::string& path, const std::string& backups) {
-  constexpr int kBegun = STDOUT_FILENO;
   auto store = Store::open(path, {.tail_records_max = 64});
   if (!store) ::_exit(3);
   auto docs = store->collection("docs");
@@ -44,40 +39,16 @@ constexpr const char* kWorker = "ANEAR_BACKUP_WORKER";  ///< The directory that 
     if (batch % 5 == 0 && !docs->flush()) ::_exit(6);
     if (batch % 2 == 0 && !store->backup(backups, {.hard_links = batch % 4 == 0})) ::_exit(7);
     if (batch % 6 == 0 && !Store::prune_backups(backups, 3)) ::_exit(8);
-    if (batch == first && ::write(kBegun, "", 1) != 1) ::_exit(9);
+    if (batch == first && !say(batch)) ::_exit(9);
   }
 }
 
-constexpr const char* kWorkerTest = "The process that is killed";
-
-void run_and_kill(const std::string& directory, Random& random) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const ::pid_t child = ::fork();
-  if (child == 0) {
-    // As a program of its own: threads of the database do not come along in a fork.
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::close(ends[0]);
-    ::setenv(kWorker, directory.c_str(), 1);
-    ::execl("/proc/self/exe", "worker", kWorkerTest, nullptr);
-    ::_exit(2);
-  }
-  ::close(ends[1]);
-  char byte = 0;
-  REQUIRE(::read(ends[0], &byte, 1) == 1);
-  ::close(ends[0]);
-  ::usleep(static_cast<::useconds_t>(random.below(60'000)));
-  REQUIRE(::kill(child, SIGKILL) == 0);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  INFO("ended by itself with " << status);
-  CHECK(WIFSIGNALED(status));
-}
+constexpr const char* kWriter = "The process that is killed";
 
 }  // namespace
 
 TEST_CASE("The process that is killed", "[.]") {
-  const char* directory = std::getenv(kWorker);
+  const char* directory = worker_task();
   if (directory == nullptr) return;  // Started by the next test alone.
   const std::string path = directory;
   work_until_killed(path + "/store", path + "/backups");
@@ -98,7 +69,11 @@ TEST_CASE("A process that is killed while it takes or removes backups leaves who
   }
   for (std::uint64_t i = 0; i < kills; ++i) {
     INFO("ANEAR_SEED=" << seed << ", kill " << i);
-    run_and_kill(directory.path(), random);
+    {
+      Worker writer(kWriter, directory.path());
+      REQUIRE(writer.hear<Sequence>());
+      writer.kill_after(random.below(60'000));
+    }
     auto listed = Store::backups(backups);
     REQUIRE(listed);
     REQUIRE_FALSE(listed->empty());

@@ -3,8 +3,6 @@
 // is lost.
 //
 // Runs 20 kills; ANEAR_KILLS changes that. The seed is fixed and printed; ANEAR_SEED changes it.
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -14,29 +12,27 @@
 
 #include "anear/collection/store.hpp"
 #include "anear/core/random.hpp"
+#include "support/campaign.hpp"
 #include "support/collection/batches.hpp"
 #include "support/collection/canaries.hpp"
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
+#include "support/worker.hpp"
 
 using namespace anear;
 using anear::test::Batch;
 using anear::test::Canary;
 using anear::test::must;
 using anear::test::must_open;
+using anear::testing::say;
+using anear::testing::setting;
 using anear::testing::TempDirectory;
+using anear::testing::Worker;
+using anear::testing::worker_task;
 
 namespace {
 
 constexpr std::size_t kDimension = 24;
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-constexpr const char* kWorker = "ANEAR_ERASE_WORKER";  ///< The store that it works on.
-constexpr const char* kFirst = "ANEAR_ERASE_FIRST";    ///< Number of its first round.
 
 Canary canary_of(std::size_t round, std::size_t version) {
   return test::canary(round, version, kDimension);
@@ -50,13 +46,13 @@ bool put(Collection& docs, const std::string& key, const Canary& record) {
   return docs.upsert(batch).has_value();
 }
 
-/// A round: a record that stays, one that is written twice and erased. Says a byte for each.
-[[noreturn]] void work_until_killed(const std::string& path) {
+/// A round: a record that stays, one that is written twice and erased. Says the number of each.
+[[noreturn]] void work_until_killed(const std::string& path, std::size_t from) {
   auto store = Store::open(path, {.tail_records_max = 64});
   if (!store) ::_exit(3);
   auto docs = store->collection("docs");
   if (!docs) ::_exit(4);
-  for (std::size_t round = setting(kFirst, 0);; ++round) {
+  for (std::size_t round = from;; ++round) {
     if (!put(*docs, "stays-" + std::to_string(round), canary_of(1'000'000 + round, 0))) ::_exit(5);
     const Canary first = canary_of(round, 0);
     if (!put(*docs, first.key, first)) ::_exit(6);
@@ -65,48 +61,30 @@ bool put(Collection& docs, const std::string& key, const Canary& record) {
     if (round % 3 == 0 && !docs->flush()) ::_exit(9);
     const std::string_view key = first.key;
     if (!docs->erase_keys({&key, 1})) ::_exit(10);
-    if (::write(STDOUT_FILENO, "", 1) != 1) ::_exit(11);
+    if (!say(round)) ::_exit(11);
   }
 }
 
-constexpr const char* kWorkerTest = "The process that is killed while it erases";
+constexpr const char* kEraser = "The process that is killed while it erases";
 
 /// Returns how many rounds it has said to be done.
 std::size_t run_and_kill(const std::string& path, std::size_t first, Random& random) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const ::pid_t child = ::fork();
-  if (child == 0) {
-    // As a program of its own: threads of the database do not come along in a fork.
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::close(ends[0]);
-    ::close(ends[1]);
-    ::setenv(kWorker, path.c_str(), 1);
-    ::setenv(kFirst, std::to_string(first).c_str(), 1);
-    ::execl("/proc/self/exe", "worker", kWorkerTest, nullptr);
-    ::_exit(2);
-  }
-  ::close(ends[1]);
-  char byte = 0;
-  REQUIRE(::read(ends[0], &byte, 1) == 1);
-  ::usleep(static_cast<::useconds_t>(random.below(60'000)));
-  REQUIRE(::kill(child, SIGKILL) == 0);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  INFO("ended by itself with " << status);
-  CHECK(WIFSIGNALED(status));
+  Worker eraser(kEraser, std::to_string(first) + " " + path);
+  REQUIRE(eraser.hear<std::size_t>());
+  eraser.kill_after(random.below(60'000));
   std::size_t done = 1;
-  while (::read(ends[0], &byte, 1) == 1) ++done;
-  ::close(ends[0]);
+  while (eraser.hear<std::size_t>()) ++done;
   return done;
 }
 
 }  // namespace
 
 TEST_CASE("The process that is killed while it erases", "[.]") {
-  const char* path = std::getenv(kWorker);
-  if (path == nullptr) return;  // Started by the next test alone.
-  work_until_killed(path);
+  const char* task = worker_task();
+  if (task == nullptr) return;  // Started by the next test alone.
+  char* path = nullptr;
+  const std::size_t first = std::strtoull(task, &path, 10);
+  work_until_killed(path + 1, first);
 }
 
 TEST_CASE("A process that is killed while it erases leaves nothing that is not finished after it") {

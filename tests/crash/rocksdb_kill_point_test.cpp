@@ -7,11 +7,9 @@
 // seed is fixed and printed; ANEAR_SEED changes it.
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,14 +22,18 @@
 #include "support/collection/numbered_batches.hpp"
 #include "support/kill_point_files.hpp"
 #include "support/temp_directory.hpp"
+#include "support/worker.hpp"
 
 using namespace anear;
 using anear::test::NumberedBatches;
 using anear::testing::KillPoint;
 using anear::testing::KillPointFiles;
 using anear::testing::report;
+using anear::testing::say;
 using anear::testing::setting;
 using anear::testing::TempDirectory;
+using anear::testing::Worker;
+using anear::testing::worker_task;
 
 namespace {
 
@@ -84,20 +86,18 @@ constexpr std::array kPoints = {"lock create",
                                 "image remove"};
 
 constexpr Sequence kCommits = 40;
-constexpr const char* kWorker = "ANEAR_KILL_POINT_WORKER";
-constexpr const char* kWorkerTest = "The writer that is killed at a point";
+constexpr const char* kWriter = "The writer that is killed at a point";
 
-/// What a child is told: durability, pipe, when and time of the point, its name, the store's path.
+/// What a child is told: durability, when and time of the point, its name, the store's path.
 struct Task {
   Durability durability = Durability::kDurable;
-  int acknowledged = 0;
   KillPoint point{};
   std::string path{};
 
   std::string text() const {
     std::ostringstream out;
-    out << static_cast<int>(durability) << ' ' << acknowledged << ' '
-        << static_cast<int>(point.when) << ' ' << point.time << '\n'
+    out << static_cast<int>(durability) << ' ' << static_cast<int>(point.when) << ' ' << point.time
+        << '\n'
         << point.name << '\n'
         << path;
     return out.str();
@@ -107,7 +107,7 @@ struct Task {
     Task task;
     int durability = 0;
     int when = 0;
-    in >> durability >> task.acknowledged >> when >> task.point.time >> std::ws;
+    in >> durability >> when >> task.point.time >> std::ws;
     task.durability = static_cast<Durability>(durability);
     task.point.when = static_cast<KillPoint::When>(when);
     std::getline(in, task.point.name);
@@ -154,24 +154,11 @@ struct Ended {
 };
 
 /// Runs a child until it is killed or at its end.
-Ended run(Task task) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  task.acknowledged = ends[1];
-  const ::pid_t child = ::fork();
-  if (child == 0) {
-    // As a program of its own, since threads of the database do not come along in a fork.
-    ::close(ends[0]);
-    ::setenv(kWorker, task.text().c_str(), 1);
-    ::execl("/proc/self/exe", "worker", kWorkerTest, nullptr);
-    ::_exit(2);
-  }
-  ::close(ends[1]);
+Ended run(const Task& task) {
+  Worker writer(kWriter, task.text());
   Ended ended;
-  for (Sequence at = 0; ::read(ends[0], &at, sizeof at) == sizeof at;) ended.acknowledged = at;
-  ::close(ends[0]);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
+  while (const auto at = writer.hear<Sequence>()) ended.acknowledged = *at;
+  const int status = writer.wait();
   ended.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
   CHECK((ended.killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0)));
   return ended;
@@ -223,11 +210,10 @@ bool kill_at(KillPoint point, const std::map<std::string, std::uint64_t>& passed
 }  // namespace
 
 TEST_CASE("The writer that is killed at a point", "[.]") {
-  const char* what = std::getenv(kWorker);
+  const char* what = worker_task();
   if (what == nullptr) return;  // Started by the test below alone.
   const Task task = Task::of(what);
-  live(task, std::make_shared<KillPointFiles>(task.point),
-       [&](Sequence at) { REQUIRE(::write(task.acknowledged, &at, sizeof at) == sizeof at); });
+  live(task, std::make_shared<KillPointFiles>(task.point), [](Sequence at) { REQUIRE(say(at)); });
 }
 
 TEST_CASE("A writer that is killed at any point of what it does on the disk loses nothing") {

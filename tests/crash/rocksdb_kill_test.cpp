@@ -4,13 +4,10 @@
 // The child acknowledges a batch by writing its number into a pipe after the call returned; the
 // parent kills it at a random moment. Runs 50 kills a durability; ANEAR_KILLS changes that. The
 // seed is fixed and printed; ANEAR_SEED changes it.
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -20,12 +17,16 @@
 #include "support/campaign.hpp"
 #include "support/collection/batches.hpp"
 #include "support/temp_directory.hpp"
+#include "support/worker.hpp"
 
 using namespace anear;
 using anear::test::Batch;
 using anear::testing::report;
+using anear::testing::say;
 using anear::testing::setting;
 using anear::testing::TempDirectory;
+using anear::testing::Worker;
+using anear::testing::worker_task;
 
 namespace {
 
@@ -77,13 +78,12 @@ void bring_up_to(const Work& work, Model& model) {
 
 /// The child: writes batches from `first` on until it is killed.
 [[noreturn]] void write_until_killed(const std::string& path, Durability durability,
-                                     std::uint64_t first, int acknowledged) {
+                                     std::uint64_t first) {
   auto store = Store::open(path, {.durability = durability, .tail_records_max = 100});
   if (!store) ::_exit(3);
   auto docs = store->collection("docs");
   if (!docs) ::_exit(4);
-  const std::uint64_t before = first - 1;  // "Nothing new yet": the store is open.
-  if (::write(acknowledged, &before, sizeof before) != sizeof before) ::_exit(7);
+  if (!say(first - 1)) ::_exit(7);  // "Nothing new yet": the store is open.
   for (std::uint64_t number = first;; ++number) {
     const Work work(number);
     if (work.deletes()) {
@@ -97,45 +97,26 @@ void bring_up_to(const Work& work, Model& model) {
           .field("batch", std::vector<Value>(kBatch, Value(static_cast<std::int64_t>(number))));
       if (!docs->upsert(batch)) ::_exit(6);
     }
-    if (::write(acknowledged, &number, sizeof number) != sizeof number) ::_exit(7);
+    if (!say(number)) ::_exit(7);
     if (number % 23 == 0 && !docs->flush()) ::_exit(8);
   }
 }
 
-constexpr const char* kWorker = "ANEAR_KILL_WORKER";  ///< Durability, first batch, pipe, path.
-constexpr const char* kWorkerTest = "The writer that is killed";
+constexpr const char* kWriter = "The writer that is killed";
 
 /// Starts a child, kills it a random time after it has opened the store. Returns the last batch it
 /// acknowledged.
 std::uint64_t run_and_kill(const std::string& path, Durability durability, std::uint64_t first,
                            Random& random) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const ::pid_t child = ::fork();
-  if (child == 0) {
-    // As a program of its own: threads of the database do not come along in a fork, and a flush
-    // would wait for them.
-    ::close(ends[0]);
-    const std::string what = std::to_string(static_cast<int>(durability)) + " " +
-                             std::to_string(first) + " " + std::to_string(ends[1]) + " " + path;
-    ::setenv(kWorker, what.c_str(), 1);
-    ::execl("/proc/self/exe", "worker", kWorkerTest, nullptr);
-    ::_exit(2);
-  }
-  ::close(ends[1]);
-  std::uint64_t last = 0;
-  REQUIRE(::read(ends[0], &last, sizeof last) == sizeof last);
+  Worker writer(kWriter, std::to_string(static_cast<int>(durability)) + " " +
+                             std::to_string(first) + " " + path);
+  auto last = writer.hear<std::uint64_t>();
   // Every other time at least one batch gets through, however slow the machine is.
-  if (random.below(2) == 0) REQUIRE(::read(ends[0], &last, sizeof last) == sizeof last);
-  ::usleep(static_cast<::useconds_t>(random.below(50'000)));
-  REQUIRE(::kill(child, SIGKILL) == 0);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFSIGNALED(status));  // It did not end by itself with an error.
-  for (std::uint64_t number = 0; ::read(ends[0], &number, sizeof number) == sizeof number;)
-    last = number;
-  ::close(ends[0]);
-  return last;
+  if (random.below(2) == 0) last = writer.hear<std::uint64_t>();
+  REQUIRE(last);
+  writer.kill_after(random.below(50'000));
+  while (const auto more = writer.hear<std::uint64_t>()) last = more;
+  return *last;
 }
 
 Model stored_in(const Collection& docs) {
@@ -234,16 +215,15 @@ void kill_again_and_again(Durability durability) {
 }  // namespace
 
 TEST_CASE("The writer that is killed", "[.]") {
-  const char* what = std::getenv(kWorker);
+  const char* what = worker_task();
   if (what == nullptr) return;  // Started by the tests below alone.
   std::istringstream words(what);
   int durability = 0;
-  int acknowledged = 0;
   std::uint64_t first = 0;
   std::string path;
-  words >> durability >> first >> acknowledged;
+  words >> durability >> first;
   std::getline(words >> std::ws, path);
-  write_until_killed(path, static_cast<Durability>(durability), first, acknowledged);
+  write_until_killed(path, static_cast<Durability>(durability), first);
 }
 
 TEST_CASE("A killed durable writer loses nothing that it acknowledged") {
