@@ -39,6 +39,7 @@ namespace anear {
 
 class CommitQueue;
 class Indexer;
+class Scrubber;
 struct StoreRuntime;
 
 /// Reusable Scratch objects: a search borrows one. Threads: any.
@@ -103,6 +104,7 @@ struct StoreRuntime {
 
   std::unique_ptr<CommitQueue> commits;
   std::unique_ptr<Indexer> indexer;
+  std::unique_ptr<Scrubber> scrubber;
 
   mutable std::mutex removing;
   std::size_t removal_holds = 0;               ///< Under `removing`.
@@ -115,7 +117,7 @@ struct StoreRuntime {
   /// removed is told in the log and left to the next open.
   void remove_file(const std::string& file) const;
   /// What is read now; a refresh does not take it away.
-  std::shared_ptr<const storage::ByteStore> pinned_bytes();
+  std::shared_ptr<storage::ByteStore> pinned_bytes();
   /// kReadOnly when it was opened so.
   Status check_writable() const;
   void log(const std::string& message) const;
