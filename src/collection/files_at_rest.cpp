@@ -84,11 +84,20 @@ Status check_mark(StoreRuntime& runtime) {
                Subcode::kChecksum};
 }
 
+/// The list of the database's files that is in use is there, and as the mark says.
 Status check_list(StoreRuntime& runtime) {
+  const std::string records = runtime.directory(storage::kRecordsDirectory);
   const auto reading = read_mark(runtime);
   if (!reading) return {};  // Told as damage of the mark.
-  return storage::check_file_list(
-      *runtime.files, runtime.directory(storage::kRecordsDirectory), reading->file_list);
+  if (Status begins = storage::check_file_list(*runtime.files, records, reading->file_list);
+      !begins) {
+    return begins;
+  }
+  // The writer may put another one in use meanwhile.
+  Result<storage::FileListMark> in_use = storage::list_in_use(*runtime.files, records);
+  for (int tries = 1; !in_use && tries < 3; ++tries)
+    in_use = storage::list_in_use(*runtime.files, records);
+  return in_use ? Status{} : Status{in_use.error()};
 }
 
 /// Whether the store still counts on a table, row file or image.

@@ -119,6 +119,15 @@ void Indexer::remove(const CollectionState& collection) {
   std::erase(dirty_, &collection);
 }
 
+std::shared_ptr<CollectionState> Indexer::find(std::uint32_t number) {
+  const std::lock_guard hold(mutex_);
+  for (const auto& [state, held] : collections_) {
+    if (auto collection = held.lock(); collection && collection->number == number)
+      return collection;
+  }
+  return nullptr;
+}
+
 Status Indexer::wrote(CollectionState& collection) {
   if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
   bool sleeps = false;

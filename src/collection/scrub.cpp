@@ -7,6 +7,8 @@
 
 #include "anear/storage/store_directory.hpp"
 #include "collection/background.hpp"
+#include "collection/index_loss.hpp"
+#include "collection/indexer.hpp"
 
 namespace anear {
 
@@ -84,8 +86,17 @@ void Scrubber::pass() {
     const Status read = check_file_at_rest(runtime_, file, reading);
     if (!pause_until({})) return;
     note(file, read);
+    if (!read && file.kind == FileKind::kImage) replace(file, read.error());
   }
   finish_pass(*files, bytes_so_far_);
+}
+
+void Scrubber::replace(const FileAtRest& image, const Error& error) {
+  if (error.code != ErrorCode::kCorruption || runtime_.options.read_only) return;
+  const auto collection = runtime_.indexer->find(image.collection);
+  if (collection == nullptr) return;
+  if (Status done = replace_index_of(*collection, image.file.path, error.message); !done)
+    runtime_.log("building the index again: " + done.error().message);
 }
 
 void Scrubber::note(const FileAtRest& file, const Status& status) {

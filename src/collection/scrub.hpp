@@ -70,6 +70,8 @@ class Scrubber {
 
   void run();
   void pass();
+  /// A damaged image is derived: the index is built again.
+  void replace(const FileAtRest& image, const Error& error);
 
   StoreRuntime& runtime_;
   mutable std::mutex mutex_;
