@@ -127,7 +127,7 @@ Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
       files.push_back(held->second);
       continue;
     }
-    auto file = open_row_file(runtime, named, storage::ImageBytes::kMapped);
+    auto file = open_row_file(runtime, named, runtime.image_bytes());
     if (!file) return std::move(file).error();
     files.push_back(std::move(*file));
   }

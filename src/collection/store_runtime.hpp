@@ -111,6 +111,10 @@ struct StoreRuntime {
   mutable std::vector<std::string> removable;  ///< Under `removing`: to be removed after the holds.
 
   bool is_in_memory() const noexcept { return files == nullptr; }
+  /// How row files and images that are searched are opened.
+  storage::ImageBytes image_bytes() const noexcept {
+    return options.copy_files ? storage::ImageBytes::kCopied : storage::ImageBytes::kMapped;
+  }
   /// Where files of a kind stand: storage::kImagesDirectory and others.
   std::string directory(const char* name) const { return storage::path_in(path, name); }
   /// Removes a file in the store's directory, or once no RemovalHold is left. What cannot be

@@ -300,3 +300,78 @@ TEST_CASE("The scrub takes files that are replaced beneath it for no damage") {
   CHECK(must(store.scrub_stats()).damaged.empty());
   REQUIRE(store.close());
 }
+
+TEST_CASE("A store that copied its files answers rightly while they are cut, changed or removed") {
+  const OnDisk disk;
+  const bool read_only = GENERATE(false, true);
+  Store store = must_open(disk.path, {.read_only = read_only, .copy_files = true});
+  const std::size_t damage = GENERATE(range(std::size_t{0}, std::size_t{3}));
+  for (const char* in : {"rows", "images"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(disk.path + "/" + in)) {
+      const std::uintmax_t size = entry.file_size();
+      if (damage == 0) std::filesystem::resize_file(entry, 0);
+      if (damage == 1) {
+        std::filesystem::resize_file(entry, 0);
+        std::filesystem::resize_file(entry, size);  // Zeros.
+      }
+      if (damage == 2) std::filesystem::remove(entry);
+    }
+  }
+  disk.check_answers(store);
+  auto docs = must(store.collection("docs"));
+  const auto all = must(docs.scan({.limit = kRecords + 1}));
+  CHECK(all.size() == kRecords);
+  const auto told = store.verify();
+  REQUIRE_FALSE(told);
+  CHECK(told.error().code == ErrorCode::kCorruption);
+  if (!read_only) {
+    test::add_docs(docs, disk.rows, 0, 5);
+    disk.check_answers(store);
+  }
+  REQUIRE(store.close());
+}
+
+TEST_CASE("What reads a whole file survives that it is cut beneath an open store, and says so") {
+  const OnDisk disk;
+  const std::string in = GENERATE("rows", "images");
+  const auto cut = [&] {
+    std::filesystem::resize_file(disk.path + "/" + disk.file(in, "1-0-"), 5'000);
+  };
+  SECTION("verify() and backups") {
+    Store store = must_open(disk.path);
+    cut();
+    for (const VerifyLevel level :
+         {VerifyLevel::kChecksums, VerifyLevel::kRecords, VerifyLevel::kFull}) {
+      const auto told = store.verify({.level = level});
+      REQUIRE_FALSE(told);
+      CHECK(told.error().code == ErrorCode::kCorruption);
+    }
+    const auto backup = store.backup(disk.directory / "backups");
+    REQUIRE(backup.has_value() == (in == "images"));
+    if (backup) CHECK(backup->images_left_out == 1);
+    REQUIRE(store.close());
+  }
+  SECTION("the scrub") {
+    Store store = must_open(disk.path, {.read_only = true,
+                                        .scrub_bytes_per_second = kFast,
+                                        .scrub_every_s = 0});
+    cut();
+    wait_for([&] { return !must(store.scrub_stats()).damaged.empty(); });
+    REQUIRE(store.close());
+  }
+  SECTION("the scrub, and the index is built again") {
+    if (in == "rows") return;
+    Store store = must_open(disk.path, {.scrub_bytes_per_second = kFast, .scrub_every_s = 0});
+    const std::string image = disk.file(in, "1-0-");
+    cut();
+    wait_for([&] { return !std::filesystem::exists(disk.path + "/" + image); });
+    disk.check_answers(store);
+    REQUIRE(store.close());
+  }
+  SECTION("the opening") {
+    cut();
+    const auto store = Store::open(disk.path);
+    REQUIRE(store.has_value() == (in == "images"));
+    if (!store) CHECK(store.error().code == ErrorCode::kCorruption);
+  }
+}
