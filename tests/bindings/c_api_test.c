@@ -6,7 +6,7 @@
 
 static const c_tests groups[] = {
     {"library", library_tests}, {"index", index_tests},   {"store", store_tests},
-    {"backup", backup_tests},   {"erase", erase_tests},   {"records", record_tests},
+    {"backup", backup_tests},   {"erase", erase_tests},   {"verify", verify_tests}, {"records", record_tests},
     {"batches", batch_tests},   {"search", search_tests}, {"processes", process_tests},
 };
 
