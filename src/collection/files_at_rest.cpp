@@ -110,8 +110,7 @@ Result<bool> is_in_use(StoreRuntime& runtime, const FileAtRest& file) {
       return storage::path_in(storage::kRecordsDirectory, table.path) == file.file.path;
     });
   }
-  const auto stored =
-      bytes->get(storage::Family::kMeta, keys::manifest(file.collection), nullptr);
+  const auto stored = bytes->get(storage::Family::kMeta, keys::manifest(file.collection), nullptr);
   if (!stored) return stored.error();
   if (!*stored) return false;
   const auto manifest = storage::decode_manifest(**stored);

@@ -210,8 +210,7 @@ class Verification {
     if (image == nullptr) return {};
     for (const storage::ManifestRowFile& named : image->rows) {
       // In memory, since what is mapped may be what is searched.
-      const auto file =
-          open_row_file(*collection_.runtime, named, storage::ImageBytes::kCopied);
+      const auto file = open_row_file(*collection_.runtime, named, storage::ImageBytes::kCopied);
       if (!file) return damaged_file("row files of vector '" + vector.name + "'", file.error());
       const auto inside = look_into(*file, vector);
       if (!inside) return inside.error();
@@ -289,7 +288,8 @@ class Verification {
 
 std::uint64_t units_of(const CollectionState& collection, VerifyLevel level) {
   const std::uint64_t live = collection.pin()->live.count();
-  return live * kStepUnits * (level < VerifyLevel::kFull ? 1 : 1 + collection.schema.vectors.size());
+  return live * kStepUnits *
+         (level < VerifyLevel::kFull ? 1 : 1 + collection.schema.vectors.size());
 }
 
 Status verify_files(StoreRuntime& runtime, const std::vector<FileAtRest>& files,

@@ -215,13 +215,14 @@ bool read_section(const fb::Section& from, std::uint64_t end, ImageSectionIn& to
   return to.count <= (end - offset) / to.stride;
 }
 
-/// Checks the first `bytes` behind the header: `blocks` gives each block and is told when it is done.
+/// Checks the first `bytes` behind the header: `blocks` gives each block and is told when it is
+/// done.
 template <typename Blocks>
 Status check_blocks(const fb::SectionTable& table, std::uint64_t bytes, const std::string& path,
                     Blocks&& blocks) {
   const std::uint64_t block_bytes = table.block_bytes();
-  const bool fits = block_bytes != 0 &&
-                    table.checksums()->size() == (bytes + block_bytes - 1) / block_bytes;
+  const bool fits =
+      block_bytes != 0 && table.checksums()->size() == (bytes + block_bytes - 1) / block_bytes;
   if (!fits) return image_error(path, "its section table is wrong", Subcode::kNone, 0);
   for (flatbuffers::uoffset_t i = 0; i < table.checksums()->size(); ++i) {
     const std::uint64_t begin = i * block_bytes;
@@ -322,8 +323,8 @@ Result<Outline> read_outline(FileSystem& files, const std::string& path, const S
   const auto head = read_header_of(**file, path, store, Trust::kNothing);
   if (!head) return head.error();
   Outline outline{*head, std::string(head->file_bytes - head->table_offset, '\0')};
-  const auto got = (*file)->read_at(head->table_offset,
-                                    std::as_writable_bytes(std::span(outline.table)));
+  const auto got =
+      (*file)->read_at(head->table_offset, std::as_writable_bytes(std::span(outline.table)));
   if (!got) return got.error();
   if (*got == outline.table.size()) return outline;
   return image_error(path, "cut short", Subcode::kTruncated, head->table_offset + *got);

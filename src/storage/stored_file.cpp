@@ -39,7 +39,8 @@ Status check_stored_file(FileSystem& files, const std::string& directory, const 
     if (!opened) return opened.error();
     const auto got = (*opened)->read_at(done, piece);
     if (!got) return got.error();
-    if (*got < piece.size()) return damaged(path, "was cut short", Subcode::kTruncated, done + *got);
+    if (*got < piece.size())
+      return damaged(path, "was cut short", Subcode::kTruncated, done + *got);
     checksum = crc32c(piece, checksum);
     done += piece.size();
     if (Status goes_on = progress.advance(piece.size()); !goes_on) return goes_on;

@@ -66,8 +66,7 @@ struct OnDisk {
   }
   std::string table() const {
     for (const auto& entry : std::filesystem::directory_iterator(path + "/records")) {
-      if (entry.path().extension() == ".sst")
-        return "records/" + entry.path().filename().string();
+      if (entry.path().extension() == ".sst") return "records/" + entry.path().filename().string();
     }
     FAIL("no table");
     return {};
@@ -97,10 +96,9 @@ class Log {
   /// Lines with `text` in them.
   std::size_t count(const std::string& text) {
     const std::lock_guard hold(mutex_);
-    return static_cast<std::size_t>(
-        std::count_if(lines_.begin(), lines_.end(), [&](const std::string& line) {
-          return line.find(text) != std::string::npos;
-        }));
+    return static_cast<std::size_t>(std::count_if(
+        lines_.begin(), lines_.end(),
+        [&](const std::string& line) { return line.find(text) != std::string::npos; }));
   }
 
  private:
@@ -170,8 +168,8 @@ TEST_CASE("The scrub finds a bit that flips beneath an open store, in every kind
   CHECK(healthy.files >= 6);
   CHECK(healthy.bytes >= std::filesystem::file_size(disk.path + "/" + disk.file("rows", "1-0-")));
   const std::vector<std::string> files = {
-      disk.table(), disk.file("rows", "1-0-"), disk.file("images", "1-slots-"),
-      "ANEAR",      "MARK",                    "records/CURRENT"};
+      disk.table(), disk.file("rows", "1-0-"), disk.file("images", "1-slots-"), "ANEAR",
+      "MARK",       "records/CURRENT"};
   const std::string& flipped = files.at(kind);
   const std::streamoff at = flipped.find('.') == std::string::npos ? 9 : 1'000;
   disk.flip(flipped, at);
@@ -193,9 +191,9 @@ TEST_CASE("The scrub finds a bit that flips beneath an open store, in every kind
 TEST_CASE("An index whose image turns out to be damaged is built again while the store is open") {
   const OnDisk disk;
   const bool in_background = GENERATE(true, false);
-  Store store = must_open(disk.path, {.scrub_bytes_per_second = kFast,
-                                      .scrub_every_s = 0,
-                                      .index_inline = !in_background});
+  Store store = must_open(
+      disk.path,
+      {.scrub_bytes_per_second = kFast, .scrub_every_s = 0, .index_inline = !in_background});
   wait_for_passes(store, 1);
   auto docs = must(store.collection("docs"));
   if (in_background) REQUIRE(docs.flush());
@@ -352,9 +350,8 @@ TEST_CASE("What reads a whole file survives that it is cut beneath an open store
     REQUIRE(store.close());
   }
   SECTION("the scrub") {
-    Store store = must_open(disk.path, {.read_only = true,
-                                        .scrub_bytes_per_second = kFast,
-                                        .scrub_every_s = 0});
+    Store store = must_open(
+        disk.path, {.read_only = true, .scrub_bytes_per_second = kFast, .scrub_every_s = 0});
     cut();
     wait_for([&] { return !must(store.scrub_stats()).damaged.empty(); });
     REQUIRE(store.close());

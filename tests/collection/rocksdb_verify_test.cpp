@@ -111,9 +111,9 @@ constexpr std::array kLevels = {VerifyLevel::kChecksums, VerifyLevel::kRecords, 
 /// The paths of all files of a kind in a store.
 std::vector<std::string> files_of(const std::string& store, const std::string& kind) {
   static const std::map<std::string, std::pair<std::string, std::string>> places = {
-      {"identity", {"", "ANEAR"}},        {"mark", {"", "MARK"}},
+      {"identity", {"", "ANEAR"}},         {"mark", {"", "MARK"}},
       {"current", {"records", "CURRENT"}}, {"list", {"records", "MANIFEST-"}},
-      {"table", {"records", ".sst"}},     {"row file", {"rows", ".rows"}},
+      {"table", {"records", ".sst"}},      {"row file", {"rows", ".rows"}},
       {"image", {"images", ".image"}}};
   const auto& [directory, name] = places.at(kind);
   std::vector<std::string> paths;

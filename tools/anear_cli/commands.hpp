@@ -24,7 +24,7 @@ struct Arguments {
   std::uint64_t keep = 0;
   VerifyLevel level = VerifyLevel::kFull;
   std::uint64_t bytes_per_second = 0;  ///< 0: no limit.
-  bool copy = false;  ///< No hard links.
+  bool copy = false;                   ///< No hard links.
   bool remove_lost_copies = false;
   bool as_json = false;
 };

@@ -84,10 +84,9 @@ class CommandLine {
                      "checksums: every byte of files; records: and records, keys and fields with "
                      "each other; full, unless said otherwise: and rows and indexes")
         ->transform(CLI::CheckedTransformer(
-            std::map<std::string, anear::VerifyLevel>{
-                {"checksums", anear::VerifyLevel::kChecksums},
-                {"records", anear::VerifyLevel::kRecords},
-                {"full", anear::VerifyLevel::kFull}},
+            std::map<std::string, anear::VerifyLevel>{{"checksums", anear::VerifyLevel::kChecksums},
+                                                      {"records", anear::VerifyLevel::kRecords},
+                                                      {"full", anear::VerifyLevel::kFull}},
             CLI::ignore_case));
     verify
         ->add_option("--rate", arguments_.bytes_per_second,

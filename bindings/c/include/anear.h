@@ -31,8 +31,8 @@
 #define ANEAR_H
 
 #include "anear_erase.h"
-#include "anear_verify.h"
 #include "anear_types.h"
+#include "anear_verify.h"
 
 #if defined(__GNUC__)
 #define ANEAR_API __attribute__((visibility("default")))

@@ -55,11 +55,10 @@ int32_t anear_store_verify_as(const anear_store* store, const anear_verify* veri
     const auto report = store->store.verify(*options);
     if (!report) return report.error();
     if (verification == nullptr) return {};
-    return write_sized(
-        anear_verification{sizeof(anear_verification), 0, report->collections, report->records,
-                           report->rows, report->images, report->files, report->bytes,
-                           report->containers},
-        verification, "anear_verification");
+    return write_sized(anear_verification{sizeof(anear_verification), 0, report->collections,
+                                          report->records, report->rows, report->images,
+                                          report->files, report->bytes, report->containers},
+                       verification, "anear_verification");
   });
 }
 

@@ -158,10 +158,11 @@ py::dict scrub_stats(const OwnedStore& owned) {
   const ScrubStats stats = unwrap(without_gil([&] { return owned.store->scrub_stats(); }));
   py::list damaged;
   for (const DamagedFile& file : stats.damaged)
-    damaged.append(py::dict("file"_a = file.file, "reason"_a = file.reason, "found"_a = file.found));
-  return py::dict("passes"_a = stats.passes, "finished"_a = stats.finished,
-                  "files"_a = stats.files, "bytes"_a = stats.bytes,
-                  "bytes_so_far"_a = stats.bytes_so_far, "damaged"_a = damaged);
+    damaged.append(
+        py::dict("file"_a = file.file, "reason"_a = file.reason, "found"_a = file.found));
+  return py::dict("passes"_a = stats.passes, "finished"_a = stats.finished, "files"_a = stats.files,
+                  "bytes"_a = stats.bytes, "bytes_so_far"_a = stats.bytes_so_far,
+                  "damaged"_a = damaged);
 }
 
 py::dict backup(const OwnedStore& owned, const std::string& directory, bool hard_links,
