@@ -20,6 +20,7 @@
 #include "support/collection/damage.hpp"
 #include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
+#include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
@@ -297,6 +298,50 @@ TEST_CASE("The scrub takes files that are replaced beneath it for no damage") {
   wait_for_passes(store, must(store.scrub_stats()).passes + 1);
   CHECK(must(store.scrub_stats()).damaged.empty());
   REQUIRE(store.close());
+}
+
+TEST_CASE("The scrub of a reader takes what its writer replaces for no damage") {
+  const OnDisk disk;
+  Store writer = must_open(disk.path);
+  Store reader = must_open(
+      disk.path, {.read_only = true, .scrub_bytes_per_second = kFast, .scrub_every_s = 0});
+  auto docs = must(writer.collection("docs"));
+  for (int round = 0; round < 12; ++round) {
+    test::add_docs(docs, disk.rows, 0, kRecords);
+    REQUIRE(docs.flush());
+    wait_for_passes(reader, must(reader.scrub_stats()).passes + 1);
+    CHECK(must(reader.scrub_stats()).damaged.empty());
+    if (round % 3 == 2) REQUIRE(reader.refresh());
+  }
+  REQUIRE(reader.close());
+  REQUIRE(writer.close());
+}
+
+TEST_CASE("A file that cannot be read is told as damaged until it can be") {
+  const OnDisk disk;
+  const auto files = std::make_shared<testing::FaultFileSystem>();
+  Store store = must_open(disk.path, {.file_system = files});
+  const std::string rows = disk.file("rows", "1-0-");
+  files->fail({.operation = testing::Operation::kRead, .name = rows});
+  const auto told = store.verify({.level = VerifyLevel::kChecksums});
+  REQUIRE_FALSE(told);
+  CHECK(told.error().code == ErrorCode::kIo);
+  REQUIRE(must(store.scrub_stats()).damaged.size() == 1);
+  CHECK(must(store.scrub_stats()).damaged[0].file == rows);
+  files->heal();
+  REQUIRE(store.verify());
+  CHECK(must(store.scrub_stats()).damaged.empty());
+  REQUIRE(store.close());
+}
+
+TEST_CASE("A store in memory has no files to look at") {
+  Store store = test::memory_store({.scrub_bytes_per_second = kFast, .scrub_every_s = 0});
+  auto docs = must(store.create_collection("docs", test::docs_schema(kDimension)));
+  test::add_docs(docs, test::clustered_rows({10, kDimension}, 3), 0, 10);
+  const auto checksums = must(store.verify({.level = VerifyLevel::kChecksums}));
+  CHECK((checksums.files == 0 && checksums.bytes == 0 && checksums.records == 0));
+  CHECK(must(store.verify()).records == 10);
+  CHECK(must(store.scrub_stats()).passes == 0);
 }
 
 TEST_CASE("A store that copied its files answers rightly while they are cut, changed or removed") {
