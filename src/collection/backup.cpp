@@ -60,6 +60,19 @@ Status note_directory(StoreRuntime& runtime, const std::string& directory) {
   return runtime.bytes->write(batch, /*sync=*/true);
 }
 
+/// What is read once more before it is copied is told to nobody.
+class Unseen final : public storage::ByteProgress {
+ public:
+  explicit Unseen(const StoreRuntime& closing) : closing_(closing) {}
+  Status advance(std::uint64_t) override {
+    if (!closing_.closed) return {};
+    return Error{ErrorCode::kClosed, "the store '" + closing_.path + "' was closed meanwhile"};
+  }
+
+ private:
+  const StoreRuntime& closing_;
+};
+
 class Backup {
  public:
   Backup(StoreRuntime& runtime, const BackupOptions& options, storage::BackupWriter& writer)
@@ -131,8 +144,9 @@ class Backup {
     const bool is_image =
         is_derived(source.path) || is_in(source.path, storage::kRowFilesDirectory);
     if (is_image && !writer_.holds(source)) {
-      const auto whole =
-          storage::open_image(*runtime_.files, runtime_.path, source.path, runtime_.identity.id);
+      Unseen unseen(runtime_);
+      const Status whole = storage::check_image(*runtime_.files, runtime_.path, source.path,
+                                                runtime_.identity.id, unseen);
       if (!whole && is_derived(source.path) && is_damage(whole.error()))
         return leave_out(source.path, whole.error());
       if (!whole) return as_damage(whole.error());

@@ -21,7 +21,7 @@ Result<BackupReport> take_backup(StoreRuntime& runtime, const std::string& direc
                                  const BackupOptions& options);
 
 /// Bytes done, told to the caller of Store::backup() or restore().
-class CopyProgress final : public storage::CopyProgress {
+class CopyProgress final : public storage::ByteProgress {
  public:
   CopyProgress(const ProgressCallback& callback, std::uint64_t total, const StoreRuntime* closing)
       : callback_(callback), total_(total), closing_(closing) {}

@@ -15,6 +15,7 @@
 #include "collection/planner.hpp"
 #include "collection/prepare.hpp"
 #include "collection/record_reader.hpp"
+#include "collection/scrub.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_runtime.hpp"
 
@@ -443,6 +444,7 @@ Result<CollectionStats> Collection::stats() const {
   stats.image_bytes = impl_->image_bytes;
   stats.image_sequence = impl_->image_sequence;
   stats.erasing = impl_->erasing;
+  stats.damaged_files = impl_->runtime->scrubber->damaged_files(impl_->number);
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;

@@ -269,7 +269,7 @@ class Erasure {
     }
     auto purged = runtime_.bytes->purge(how);
     if (!purged) return std::move(purged).error();
-    for (const storage::PurgedFile& file : purged->files) {
+    for (const storage::StoredFile& file : purged->files) {
       receipt_.files.push_back({storage::path_in(storage::kRecordsDirectory, file.path), file.bytes,
                                 file.crc32c ? "crc32c:" + hex_of(*file.crc32c) : std::string()});
     }

@@ -278,7 +278,7 @@ Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchem
                                   const storage::ManifestImage& named,
                                   const std::vector<storage::Image>& row_files) {
   auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
-                                   named.file, runtime.identity.id);
+                                   named.file, runtime.identity.id, runtime.image_bytes());
   if (!image) return std::move(image).error();
   const auto owners = std::make_shared<std::vector<std::shared_ptr<void>>>();
   SectionSet set;
@@ -299,7 +299,7 @@ Status open_slots_image(const CollectionState& collection, CollectionVersion& ve
                         const storage::ManifestImage& named) {
   const StoreRuntime& runtime = *collection.runtime;
   auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
-                                   named.file, runtime.identity.id);
+                                   named.file, runtime.identity.id, runtime.image_bytes());
   if (!image) return std::move(image).error();
   const auto live = section<std::uint64_t>(collection, *image, "live");
   const auto offsets = section<std::uint64_t>(collection, *image, "key_offsets");

@@ -1,13 +1,10 @@
 #include "collection/indexer.hpp"
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "collection/background.hpp"
 #include "collection/erase.hpp"
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
@@ -31,15 +28,6 @@ std::uint64_t changes_before_images(std::size_t live) {
 /// Rows moved into an index that is being replaced, for each 1,024 that are copied out of it:
 /// fewer, so that the copy comes to an end however fast others write.
 constexpr std::size_t kRowsBesideCopy = 512;
-
-/// The calling thread gets a processor when no other thread wants it, nearly: searches and writers
-/// go first. Where the system has no such thing for threads, nothing changes.
-void yield_to_others() {
-#if defined(__linux__)
-  constexpr int kNice = 10;
-  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
-#endif
-}
 
 /// The beginning of `tail`, at most `most` rows of it.
 Tail first_rows(const Tail& tail, std::size_t most) {
@@ -129,6 +117,15 @@ void Indexer::remove(const CollectionState& collection) {
   const std::lock_guard hold(mutex_);
   collections_.erase(&collection);
   std::erase(dirty_, &collection);
+}
+
+std::shared_ptr<CollectionState> Indexer::find(std::uint32_t number) {
+  const std::lock_guard hold(mutex_);
+  for (const auto& [state, held] : collections_) {
+    if (auto collection = held.lock(); collection && collection->number == number)
+      return collection;
+  }
+  return nullptr;
 }
 
 Status Indexer::wrote(CollectionState& collection) {

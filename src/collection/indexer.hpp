@@ -38,6 +38,8 @@ class Indexer {
 
   void add(const std::shared_ptr<CollectionState>& collection);
   void remove(const CollectionState& collection);
+  /// Null: it was removed, or never added.
+  std::shared_ptr<CollectionState> find(std::uint32_t number);
 
   /// The collection has something in its tail, or dead slots: called after a commit, by the writer,
   /// who waits here while the tail is too long.

@@ -81,7 +81,7 @@ class Target {
     return clear();
   }
 
-  Status fill(const storage::BackupPlace& backup, storage::CopyProgress& progress) {
+  Status fill(const storage::BackupPlace& backup, storage::ByteProgress& progress) {
     if (Status restored = storage::restore_files(backup, path(), progress); !restored)
       return restored;
     runtime_.identity = backup.manifest.store;

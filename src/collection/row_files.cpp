@@ -104,6 +104,20 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
   return files;
 }
 
+Result<storage::Image> open_row_file(const StoreRuntime& runtime,
+                                     const storage::ManifestRowFile& named,
+                                     storage::ImageBytes bytes) {
+  auto file = storage::open_image(*runtime.files, runtime.directory(storage::kRowFilesDirectory),
+                                  named.file, runtime.identity.id, bytes);
+  if (!file) return file;
+  if (file->header.kind != kRowFileKind) return damaged(named.file, "is none");
+  const bool fits = std::all_of(
+      file->sections.begin(), file->sections.end(),
+      [&](const storage::ImageSectionIn& section) { return section.count == named.rows; });
+  if (!fits) return damaged(named.file, "has not the rows that the manifest names");
+  return file;
+}
+
 Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
                                                    const storage::ManifestImage& of,
                                                    const MappedFiles& mapped) {
@@ -113,14 +127,8 @@ Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
       files.push_back(held->second);
       continue;
     }
-    auto file = storage::open_image(*runtime.files, runtime.directory(storage::kRowFilesDirectory),
-                                    named.file, runtime.identity.id);
+    auto file = open_row_file(runtime, named, runtime.image_bytes());
     if (!file) return std::move(file).error();
-    if (file->header.kind != kRowFileKind) return damaged(named.file, "is none");
-    const bool fits = std::all_of(
-        file->sections.begin(), file->sections.end(),
-        [&](const storage::ImageSectionIn& section) { return section.count == named.rows; });
-    if (!fits) return damaged(named.file, "has not the rows that the manifest names");
     files.push_back(std::move(*file));
   }
   return files;

@@ -48,6 +48,10 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
     const CollectionState& collection, const RowsOf& of, const IndexSections& sections,
     const std::vector<storage::ManifestRowFile>& kept, std::uint64_t& next_file);
 
+/// Opens one row file and checks it as open_image() does, and its numbers.
+Result<storage::Image> open_row_file(const StoreRuntime& runtime,
+                                     const storage::ManifestRowFile& named,
+                                     storage::ImageBytes bytes);
 /// Opens the row files of an image and checks them as open_image() does, and their numbers. Those
 /// of `mapped` are taken from there.
 Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,

@@ -14,6 +14,7 @@
 #include "collection/repair.hpp"
 #include "collection/salvage.hpp"
 #include "collection/schema.hpp"
+#include "collection/scrub.hpp"
 #include "collection/store_impl.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_opening.hpp"
@@ -111,12 +112,14 @@ Status Store::Impl::open() {
   runtime->snapshot = runtime->bytes->snapshot();
   runtime->commits = std::make_unique<CommitQueue>(*runtime);
   runtime->indexer = std::make_unique<Indexer>(*runtime);
+  runtime->scrubber = std::make_unique<Scrubber>(*runtime);
   if (Status loaded = load_collections(); !loaded) return loaded;
   if (!runtime->options.read_only) {
     runtime->indexer->start();
   } else if (runtime->options.follow_every_ms != 0 && !runtime->is_in_memory()) {
     start_following();
   }
+  runtime->scrubber->start();
   return {};
 }
 
@@ -264,21 +267,16 @@ Status Store::flush() {
   return {};
 }
 
-Result<VerifyReport> Store::verify() const {
+Result<VerifyReport> Store::verify(const VerifyOptions& options) const {
   const auto guard = CallGuard::enter(*impl_->runtime);
   if (!guard) return guard.error();
-  if (Status bytes = impl_->runtime->pinned_bytes()->verify(); !bytes)
-    return std::move(bytes).error();
-  if (Status mark = verify_mark(*impl_->runtime); !mark) return std::move(mark).error();
-  VerifyReport report;
-  for (const auto& collection : impl_->all_collections()) {
-    // Indexes and images keep still while they are compared with the records.
-    const std::lock_guard indexing(collection->indexing);
-    if (collection->dropped) continue;
-    if (Status status = verify_collection(*collection, report); !status)
-      return std::move(status).error();
-  }
-  return report;
+  return verify_store(*impl_->runtime, impl_->all_collections(), options);
+}
+
+Result<ScrubStats> Store::scrub_stats() const {
+  const auto guard = CallGuard::enter(*impl_->runtime);
+  if (!guard) return guard.error();
+  return impl_->runtime->scrubber->stats();
 }
 
 Result<BackupReport> Store::backup(const std::string& directory,
@@ -298,8 +296,10 @@ Status Store::Impl::close() {
   if (Status here = runtime->process.check(); !here) return here;
   if (runtime->closed.exchange(true)) return {};
   stop_following();
+  runtime->scrubber->ask_to_stop();
   const std::unique_lock gate(runtime->gate);  // Calls in progress come to their end.
   runtime->indexer->stop();
+  runtime->scrubber->stop();
   Status status = runtime->bytes->close();
   {
     const std::lock_guard hold(runtime->marking);

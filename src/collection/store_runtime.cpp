@@ -7,6 +7,7 @@
 #include "collection/commit_queue.hpp"  // IWYU pragma: keep (~StoreRuntime needs it whole)
 #include "collection/indexer.hpp"       // IWYU pragma: keep (~StoreRuntime needs it whole)
 #include "collection/schema.hpp"
+#include "collection/scrub.hpp"  // IWYU pragma: keep (~StoreRuntime needs it whole)
 
 namespace anear {
 namespace {
@@ -52,7 +53,7 @@ void StoreRuntime::remove_file(const std::string& file) const {
     log("cannot remove the old file '" + file + "': " + removed.error().message);
 }
 
-std::shared_ptr<const storage::ByteStore> StoreRuntime::pinned_bytes() {
+std::shared_ptr<storage::ByteStore> StoreRuntime::pinned_bytes() {
   const std::lock_guard hold(versions);
   return bytes;
 }

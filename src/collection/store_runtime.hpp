@@ -39,6 +39,7 @@ namespace anear {
 
 class CommitQueue;
 class Indexer;
+class Scrubber;
 struct StoreRuntime;
 
 /// Reusable Scratch objects: a search borrows one. Threads: any.
@@ -103,19 +104,24 @@ struct StoreRuntime {
 
   std::unique_ptr<CommitQueue> commits;
   std::unique_ptr<Indexer> indexer;
+  std::unique_ptr<Scrubber> scrubber;
 
   mutable std::mutex removing;
   std::size_t removal_holds = 0;               ///< Under `removing`.
   mutable std::vector<std::string> removable;  ///< Under `removing`: to be removed after the holds.
 
   bool is_in_memory() const noexcept { return files == nullptr; }
+  /// How row files and images that are searched are opened.
+  storage::ImageBytes image_bytes() const noexcept {
+    return options.copy_files ? storage::ImageBytes::kCopied : storage::ImageBytes::kMapped;
+  }
   /// Where files of a kind stand: storage::kImagesDirectory and others.
   std::string directory(const char* name) const { return storage::path_in(path, name); }
   /// Removes a file in the store's directory, or once no RemovalHold is left. What cannot be
   /// removed is told in the log and left to the next open.
   void remove_file(const std::string& file) const;
   /// What is read now; a refresh does not take it away.
-  std::shared_ptr<const storage::ByteStore> pinned_bytes();
+  std::shared_ptr<storage::ByteStore> pinned_bytes();
   /// kReadOnly when it was opened so.
   Status check_writable() const;
   void log(const std::string& message) const;

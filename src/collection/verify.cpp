@@ -1,6 +1,7 @@
 #include "collection/verify.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -8,13 +9,14 @@
 #include <vector>
 
 #include "anear/index/any_index.hpp"
-#include "anear/storage/high_water_mark.hpp"
 #include "anear/storage/image_file.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
 #include "collection/field_keys.hpp"
+#include "collection/files_at_rest.hpp"
 #include "collection/images.hpp"
 #include "collection/row_files.hpp"
+#include "collection/scrub.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -22,29 +24,87 @@ namespace {
 
 using storage::Family;
 
+/// What a record or a row counts for in the progress of a verification, where a byte of a file
+/// counts for one.
+constexpr std::uint64_t kStepUnits = 256;
+
+/// Tells how far a verification is, slows it down, and ends it early.
+class Work final : public storage::ByteProgress {
+ public:
+  Work(StoreRuntime& runtime, const VerifyOptions& options)
+      : runtime_(runtime), progress_(options.progress), pace_(options.bytes_per_second) {}
+
+  void expect(std::uint64_t units) { total_ += units; }
+  /// Of files.
+  Status advance(std::uint64_t bytes) override {
+    file_bytes_ += bytes;
+    if (Status goes_on = tell(bytes); !goes_on) return goes_on;
+    return pause_until(pace_.after(bytes, Clock::now()));
+  }
+  /// One record or row more.
+  Status step() {
+    constexpr std::uint64_t kToldEach = 64 << 10;
+    steps_ += kStepUnits;
+    return steps_ < kToldEach ? Status{} : tell(std::exchange(steps_, 0));
+  }
+  std::uint64_t file_bytes() const noexcept { return file_bytes_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Status tell(std::uint64_t units) {
+    done_ = std::min(done_ + units, total_);  // Others write meanwhile.
+    if (runtime_.closed)
+      return Error{ErrorCode::kClosed, "the store '" + runtime_.path + "' was closed meanwhile"};
+    if (progress_(done_, total_)) return {};
+    return Error{ErrorCode::kCancelled, "stopped by the progress callback"};
+  }
+  /// Asks the caller now and then whether to go on.
+  Status pause_until(Pace::Time end) {
+    constexpr std::chrono::milliseconds kAskedEach{100};
+    for (;;) {
+      const Pace::Time now = Clock::now();
+      if (now >= end) return {};
+      (void)runtime_.scrubber->pause_until(std::min(end, now + kAskedEach));
+      if (Status goes_on = tell(0); !goes_on) return goes_on;
+    }
+  }
+
+  StoreRuntime& runtime_;
+  const ProgressCallback& progress_;
+  Pace pace_;
+  std::uint64_t total_ = 0;
+  std::uint64_t done_ = 0;
+  std::uint64_t file_bytes_ = 0;
+  std::uint64_t steps_ = 0;  ///< Units that nobody was told of yet.
+};
+
 class Verification {
  public:
-  Verification(const CollectionState& collection, VerifyReport& report)
+  Verification(const CollectionState& collection, VerifyReport& report, Work& work)
       : collection_(collection),
         report_(report),
+        work_(work),
         view_(collection.pin()),
         bytes_(*view_.bytes),
         row_checksums_(collection.schema.vectors.size(),
-                       std::vector<std::uint64_t>(view_->next_slot)) {}
+                       std::vector<std::uint64_t>(looks_at_rows() ? view_->next_slot : 0)) {}
 
   Status run() {
     ++report_.collections;
     if (Status status = read_manifest(); !status) return status;
     if (Status status = check_keys(); !status) return status;
     if (Status status = check_records(); !status) return status;
+    if (Status status = check_containers(); !status) return status;
+    if (!looks_at_rows()) return {};
     for (std::size_t v = 0; v < collection_.schema.vectors.size(); ++v) {
       if (Status status = check_rows(v); !status) return status;
     }
-    if (Status status = check_containers(); !status) return status;
-    return check_images();
+    return {};
   }
 
  private:
+  bool looks_at_rows() const noexcept { return report_.level == VerifyLevel::kFull; }
   Error damaged(const std::string& what) const {
     return Error{ErrorCode::kCorruption, "collection '" + collection_.name + "': " + what};
   }
@@ -92,6 +152,7 @@ class Verification {
       expect_rows(slot, *record);
       for (const Field& field : record->fields) expect_containers(slot, field);
       ++count;
+      if (Status goes_on = work_.step(); !goes_on) return goes_on;
     }
     if (Status status = entry->status(); !status) return status;
     report_.records += count;
@@ -108,7 +169,8 @@ class Verification {
   }
 
   void expect_rows(Slot slot, const storage::StoredRecord& record) {
-    if (record.rows.empty()) return;  // Written before records said it.
+    // Without: written before records said it.
+    if (!looks_at_rows() || record.rows.empty()) return;
     says_rows_.insert(slot);
     for (std::size_t v = 0; v < std::min(record.rows.size(), row_checksums_.size()); ++v)
       row_checksums_[v][slot] = record.rows[v];
@@ -127,6 +189,7 @@ class Verification {
       if (!view_->live.contains(slot)) return damaged_row(v, slot, "a row without a record");
       if (Status status = check_row(v, slot, *row); !status) return status;
       on_disk.insert(slot);
+      if (Status goes_on = work_.step(); !goes_on) return goes_on;
     }
     if (Status status = entry->status(); !status) return status;
     if (Status status = check_row_files(v, on_disk); !status) return status;
@@ -147,16 +210,18 @@ class Verification {
     const VectorSchema& vector = collection_.schema.vectors[v];
     const storage::ManifestImage* image = image_of(manifest_, static_cast<std::uint32_t>(v));
     if (image == nullptr) return {};
-    const auto files = open_row_files(*collection_.runtime, *image);
-    if (!files) return damaged_file("row files of vector '" + vector.name + "'", files.error());
-    for (const storage::Image& file : *files) {
-      const auto inside = look_into(file, vector);
+    for (const storage::ManifestRowFile& named : image->rows) {
+      // In memory, since what is mapped may be what is searched.
+      const auto file = open_row_file(*collection_.runtime, named, storage::ImageBytes::kCopied);
+      if (!file) return damaged_file("row files of vector '" + vector.name + "'", file.error());
+      const auto inside = look_into(*file, vector);
       if (!inside) return inside.error();
       for (std::size_t i = 0; i < inside->slots.size(); ++i) {
         const Slot slot = inside->slots[i];
         if (slot == kNoSlot || !view_->live.contains(slot)) continue;
         if (Status status = check_row(v, slot, inside->row(i, vector)); !status) return status;
         on_disk.insert(slot);
+        if (Status goes_on = work_.step(); !goes_on) return goes_on;
       }
     }
     return {};
@@ -180,6 +245,7 @@ class Verification {
     const auto entry = all_of(Family::kFields);
     std::size_t matched = 0;
     for (; entry->valid(); entry->next()) {
+      ++report_.containers;
       ContainerBits bits{};
       if (!unite_container(entry->value(), bits)) return damaged("a field container is damaged");
       const auto expected = expected_.find(std::string(entry->key()));
@@ -211,20 +277,9 @@ class Verification {
     return {};
   }
 
-  Status check_images() {
-    const StoreRuntime& runtime = *collection_.runtime;
-    for (const storage::ManifestImage& named : manifest_.images) {
-      const auto image =
-          storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
-                              named.file, runtime.identity.id);
-      if (!image) return damaged_file("image '" + named.file + "'", image.error());
-      ++report_.images;
-    }
-    return {};
-  }
-
   const CollectionState& collection_;
   VerifyReport& report_;
+  Work& work_;
   View view_;
   const storage::ByteStore& bytes_;
   storage::CollectionManifest manifest_;
@@ -233,27 +288,58 @@ class Verification {
   std::unordered_map<std::string, std::vector<std::uint16_t>> expected_;  ///< By container.
 };
 
-}  // namespace
-
-Status verify_mark(StoreRuntime& runtime) {
-  if (runtime.is_in_memory()) return {};
-  // A reader may meet a writer in the middle of one.
-  for (int tries = 0; tries < 3; ++tries) {
-    const std::lock_guard hold(runtime.marking);
-    const auto reading =
-        storage::HighWaterMark::read(*runtime.files, runtime.path, runtime.identity.id);
-    if (!reading) return reading.error();
-    if (reading->unreadable == 0) return {};
-  }
-  return Error{ErrorCode::kCorruption,
-               "high-water mark '" + storage::path_in(runtime.path, storage::kMarkFile) +
-                   "': one of its two marks is not readable. The other one counts; opening the "
-                   "store for writing renews both",
-               Subcode::kChecksum};
+std::uint64_t units_of(const CollectionState& collection, VerifyLevel level) {
+  const std::uint64_t live = collection.pin()->live.count();
+  return live * kStepUnits *
+         (level < VerifyLevel::kFull ? 1 : 1 + collection.schema.vectors.size());
 }
 
-Status verify_collection(const CollectionState& collection, VerifyReport& report) {
-  return Verification(collection, report).run();
+Status verify_files(StoreRuntime& runtime, const std::vector<FileAtRest>& files,
+                    VerifyReport& report, Work& work) {
+  for (const FileAtRest& file : files) {
+    const Status read = check_file_at_rest(runtime, file, work);
+    runtime.scrubber->note(file, read);
+    if (!read) return read;
+    ++report.files;
+    report.images += file.kind == FileKind::kImage ? 1 : 0;
+  }
+  report.bytes = work.file_bytes();
+  if (!runtime.is_in_memory()) runtime.scrubber->finish_pass(files, report.bytes);
+  return {};
+}
+
+}  // namespace
+
+Result<VerifyReport> verify_store(StoreRuntime& runtime,
+                                  const std::vector<std::shared_ptr<Collection::Impl>>& collections,
+                                  const VerifyOptions& options) {
+  const std::shared_ptr<storage::ByteStore> bytes = runtime.pinned_bytes();
+  // What is only in the log so far gets into tables, which have checksums of their own.
+  if (bytes->check_writable()) {
+    if (Status flushed = bytes->flush(); !flushed) return std::move(flushed).error();
+  }
+  const auto files = files_at_rest(runtime);
+  if (!files) return files.error();
+  VerifyReport report;
+  report.level = options.level;
+  Work work(runtime, options);
+  for (const FileAtRest& file : *files) work.expect(file.file.bytes);
+  const bool more = options.level > VerifyLevel::kChecksums;
+  for (const auto& collection : collections) {
+    if (more && !collection->dropped) work.expect(units_of(*collection, options.level));
+  }
+  if (Status read = verify_files(runtime, *files, report, work); !read)
+    return std::move(read).error();
+  if (!more) return report;
+  if (Status read = bytes->verify(); !read) return std::move(read).error();
+  for (const auto& collection : collections) {
+    // Indexes and images keep still while they are compared with the records.
+    const std::lock_guard indexing(collection->indexing);
+    if (collection->dropped) continue;
+    if (Status status = Verification(*collection, report, work).run(); !status)
+      return std::move(status).error();
+  }
+  return report;
 }
 
 }  // namespace anear

@@ -31,7 +31,7 @@ Error damaged(const BackupPlace& backup, const BackupFile& file, const std::stri
 
 /// Reads one file of a backup, into `to` if there is one, and compares it.
 Status read_file_of(const BackupPlace& backup, const BackupFile& file, File* to,
-                    CopyProgress& progress) {
+                    ByteProgress& progress) {
   const std::string path = path_in(path_in(backup.directory, kPoolDirectory), name_in_pool(file));
   const auto from = backup.files.open(path, OpenMode::kRead);
   if (!from && from.error().code == ErrorCode::kNotFound)
@@ -52,7 +52,7 @@ Status read_file_of(const BackupPlace& backup, const BackupFile& file, File* to,
 }
 
 Status restore_file(const BackupPlace& backup, const BackupFile& file, const std::string& target,
-                    CopyProgress& progress) {
+                    ByteProgress& progress) {
   auto to = backup.files.open(path_in(target, file.path), OpenMode::kCreateNew);
   if (!to) return std::move(to).error();
   if (Status read = read_file_of(backup, file, to->get(), progress); !read) return read;
@@ -66,7 +66,7 @@ std::string name_in_pool(const BackupFile& file) {
   return hex(file.checksum) + "-" + std::to_string(file.bytes);
 }
 
-Result<CopySums> copy_bytes(const CopyJob& job, CopyProgress& progress) {
+Result<CopySums> copy_bytes(const CopyJob& job, ByteProgress& progress) {
   std::vector<std::byte> piece(std::min<std::uint64_t>(job.bytes, kPieceBytes));
   StreamChecksum checksum;
   CopySums sums;
@@ -88,7 +88,7 @@ Result<CopySums> copy_bytes(const CopyJob& job, CopyProgress& progress) {
   return sums;
 }
 
-Status restore_files(const BackupPlace& backup, const std::string& target, CopyProgress& progress) {
+Status restore_files(const BackupPlace& backup, const std::string& target, ByteProgress& progress) {
   constexpr const char* kDirectories[] = {kRecordsDirectory, kRowFilesDirectory, kImagesDirectory};
   for (const char* directory : kDirectories) {
     if (Status made = ensure_directory(backup.files, path_in(target, directory)); !made)
@@ -104,7 +104,7 @@ Status restore_files(const BackupPlace& backup, const std::string& target, CopyP
   return {};
 }
 
-Status check_files(const BackupPlace& backup, CopyProgress& progress) {
+Status check_files(const BackupPlace& backup, ByteProgress& progress) {
   for (const BackupFile& file : backup.manifest.files) {
     if (Status checked = read_file_of(backup, file, nullptr, progress); !checked) return checked;
   }

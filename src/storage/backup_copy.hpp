@@ -28,6 +28,6 @@ struct CopySums {
   std::uint32_t crc32c = 0;  ///< If it was asked for.
 };
 /// Copies the first `bytes`; kCorruption (kTruncated) when there are fewer. Syncs nothing.
-Result<CopySums> copy_bytes(const CopyJob& job, CopyProgress& progress);
+Result<CopySums> copy_bytes(const CopyJob& job, ByteProgress& progress);
 
 }  // namespace anear::storage

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include "sealed.hpp"
 #include "storage/schema/sections_generated.h"
@@ -190,6 +192,10 @@ Result<HeaderBytes> read_header(const File& file, const std::string& path, Trust
   return head;
 }
 
+Error damaged_table(const std::string& path, const HeaderBytes& head) {
+  return image_error(path, "its section table is damaged", Subcode::kChecksum, head.table_offset);
+}
+
 Result<HeaderBytes> read_header_of(const File& file, const std::string& path, const StoreId& store,
                                    Trust trust) {
   auto head = read_header(file, path, trust);
@@ -198,78 +204,155 @@ Result<HeaderBytes> read_header_of(const File& file, const std::string& path, co
   return head;
 }
 
-/// One entry of the table, inside of [header, end).
-bool read_section(const fb::Section& from, std::span<std::byte> file, std::uint64_t end,
-                  ImageSectionIn& to) {
+/// One entry of the table, inside of [header, end), but for its bytes.
+bool read_section(const fb::Section& from, std::uint64_t end, ImageSectionIn& to) {
   to.name = to_string(*from.name());
   to.stride = from.stride();
   to.count = from.count();
   const std::uint64_t offset = from.offset();
   if (!is_section_name(to.name) || to.stride == 0 || offset % kAlignment != 0) return false;
   if (offset < kHeaderBytes || offset > end) return false;
-  if (to.count > (end - offset) / to.stride) return false;
-  to.bytes = file.subspan(offset, to.count * to.stride);
-  return true;
+  return to.count <= (end - offset) / to.stride;
 }
 
-Status check_blocks(const fb::SectionTable& table, std::span<const std::byte> data,
-                    const std::string& path) {
+/// Checks the first `bytes` behind the header: `blocks` gives each block and is told when it is
+/// done.
+template <typename Blocks>
+Status check_blocks(const fb::SectionTable& table, std::uint64_t bytes, const std::string& path,
+                    Blocks&& blocks) {
   const std::uint64_t block_bytes = table.block_bytes();
-  const bool fits = block_bytes != 0 &&
-                    table.checksums()->size() == (data.size() + block_bytes - 1) / block_bytes;
+  const bool fits =
+      block_bytes != 0 && table.checksums()->size() == (bytes + block_bytes - 1) / block_bytes;
   if (!fits) return image_error(path, "its section table is wrong", Subcode::kNone, 0);
   for (flatbuffers::uoffset_t i = 0; i < table.checksums()->size(); ++i) {
     const std::uint64_t begin = i * block_bytes;
-    const auto block = data.subspan(begin, std::min(block_bytes, data.size() - begin));
-    if (checksum64(block) != table.checksums()->Get(i)) {
+    const Result<std::span<const std::byte>> block =
+        blocks.at(kHeaderBytes + begin, std::min(block_bytes, bytes - begin));
+    if (!block) return block.error();
+    if (checksum64(*block) != table.checksums()->Get(i)) {
       return image_error(path, "a block is damaged", Subcode::kChecksum, kHeaderBytes + begin);
     }
+    if (Status goes_on = blocks.done(block->size()); !goes_on) return goes_on;
   }
   return {};
 }
 
 /// The bytes of a file, and its path for messages.
-struct Mapped {
+struct FileBytes {
   std::span<std::byte> bytes;
   const std::string& path;
 };
 
-Status read_sections(const HeaderBytes& head, Mapped file, Trust trust,
+struct BlocksInMemory {
+  std::span<const std::byte> file;
+  std::span<const std::byte> at(std::uint64_t offset, std::uint64_t length) const {
+    return file.subspan(offset, length);
+  }
+  Status done(std::uint64_t) const { return {}; }
+};
+
+Status read_sections(const HeaderBytes& head, FileBytes file, Trust trust,
                      std::vector<ImageSectionIn>& sections) {
   const auto& [bytes, path] = file;
   const auto sealed = bytes.subspan(head.table_offset);
   Unsealed<fb::SectionTable> table;
   if (!table.open({reinterpret_cast<const char*>(sealed.data()), sealed.size()})) {
-    return image_error(path, "its section table is damaged", Subcode::kChecksum, head.table_offset);
+    return damaged_table(path, head);
   }
-  const auto data = bytes.subspan(kHeaderBytes, head.table_offset - kHeaderBytes);
   if (trust == Trust::kNothing) {
-    if (Status checked = check_blocks(*table, data, path); !checked) return checked;
+    if (Status checked =
+            check_blocks(*table, head.table_offset - kHeaderBytes, path, BlocksInMemory{bytes});
+        !checked) {
+      return checked;
+    }
   }
   for (const fb::Section* from : *table->sections()) {
     ImageSectionIn to;
-    if (!read_section(*from, bytes, head.table_offset, to)) {
+    if (!read_section(*from, head.table_offset, to)) {
       return image_error(path, "its section table is wrong", Subcode::kNone, head.table_offset);
     }
+    to.bytes = bytes.subspan(from->offset(), to.count * to.stride);
     sections.push_back(std::move(to));
   }
   return {};
 }
 
-Result<Image> open_trusting(FileSystem& files, const std::string& path, const StoreId& store,
-                            Trust trust) {
+Result<Mapping> copy_of(const File& file, const std::string& path, std::uint64_t bytes) {
+  constexpr auto kPage = std::align_val_t{4'096};
+  void* const start = ::operator new(bytes, kPage, std::nothrow);
+  if (start == nullptr) return Error{ErrorCode::kOutOfMemory, "copy '" + path + "'"};
+  Mapping copy{{static_cast<std::byte*>(start), bytes},
+               std::shared_ptr<void>(start, [](void* at) { ::operator delete(at, kPage); })};
+  const auto got = file.read_at(0, copy.bytes);
+  if (!got) return got.error();
+  if (*got < bytes) return image_error(path, "cut short", Subcode::kTruncated, *got);
+  return copy;
+}
+
+/// How an image is opened.
+struct Opening {
+  Trust trust = Trust::kNothing;
+  ImageBytes bytes = ImageBytes::kMapped;
+};
+
+Result<Image> open_as(FileSystem& files, const std::string& path, const StoreId& store,
+                      const Opening& how) {
   auto file = files.open(path, OpenMode::kRead);
   if (!file) return std::move(file).error();
-  const auto head = read_header_of(**file, path, store, trust);
+  const auto head = read_header_of(**file, path, store, how.trust);
   if (!head) return head.error();
-  auto mapping = files.map_private(path, head->file_bytes);
-  if (!mapping) return std::move(mapping).error();
-  Image image{{head->store, head->sequence, head->kind}, {}, head->file_bytes, mapping->owner};
-  if (Status read = read_sections(*head, {mapping->bytes, path}, trust, image.sections); !read) {
+  auto held = how.bytes == ImageBytes::kCopied ? copy_of(**file, path, head->file_bytes)
+                                               : files.map_private(path, head->file_bytes);
+  if (!held) return std::move(held).error();
+  Image image{{head->store, head->sequence, head->kind}, {}, head->file_bytes, held->owner};
+  if (Status read = read_sections(*head, {held->bytes, path}, how.trust, image.sections); !read) {
     return std::move(read).error();
   }
   return image;
 }
+
+/// What an image is besides its sections. The table is sealed.
+struct Outline {
+  HeaderBytes head{};
+  std::string table;
+};
+
+Result<Outline> read_outline(FileSystem& files, const std::string& path, const StoreId& store) {
+  const auto file = files.open(path, OpenMode::kRead);
+  if (!file) return file.error();
+  const auto head = read_header_of(**file, path, store, Trust::kNothing);
+  if (!head) return head.error();
+  Outline outline{*head, std::string(head->file_bytes - head->table_offset, '\0')};
+  const auto got =
+      (*file)->read_at(head->table_offset, std::as_writable_bytes(std::span(outline.table)));
+  if (!got) return got.error();
+  if (*got == outline.table.size()) return outline;
+  return image_error(path, "cut short", Subcode::kTruncated, head->table_offset + *got);
+}
+
+/// Reads an image block by block, and opens it for each.
+class BlocksOnDisk {
+ public:
+  BlocksOnDisk(FileSystem& files, const std::string& path, ByteProgress& progress)
+      : files_(files), path_(path), progress_(progress) {}
+
+  Result<std::span<const std::byte>> at(std::uint64_t offset, std::uint64_t length) {
+    const auto file = files_.open(path_, OpenMode::kRead);
+    if (!file) return file.error();
+    block_.resize(length);
+    const auto got = (*file)->read_at(offset, block_);
+    if (!got) return got.error();
+    if (*got == length) return std::span<const std::byte>(block_);
+    return image_error(path_, "cut short", Subcode::kTruncated, offset + *got);
+  }
+  Status done(std::uint64_t bytes) { return progress_.advance(bytes); }
+
+ private:
+  FileSystem& files_;
+  const std::string& path_;
+  ByteProgress& progress_;
+  std::vector<std::byte> block_;
+};
 
 }  // namespace
 
@@ -301,33 +384,40 @@ Result<std::uint64_t> write_image(FileSystem& files, const std::string& director
 Result<ImageIdentity> identify_image(FileSystem& files, const std::string& directory,
                                      const std::string& name, const StoreId& store) {
   const std::string path = path_in(directory, name);
-  const auto file = files.open(path, OpenMode::kRead);
-  if (!file) return file.error();
-  const auto head = read_header_of(**file, path, store, Trust::kNothing);
-  if (!head) return head.error();
-  std::string bytes(kHeaderBytes + (head->file_bytes - head->table_offset), '\0');
-  std::memcpy(bytes.data(), &*head, kHeaderBytes);
-  const auto table = std::as_writable_bytes(std::span(bytes).subspan(kHeaderBytes));
-  const auto got = (*file)->read_at(head->table_offset, table);
-  if (!got) return got.error();
-  if (*got != table.size())
-    return image_error(path, "cut short", Subcode::kTruncated, head->table_offset + *got);
-  Unsealed<fb::SectionTable> sealed;
-  if (!sealed.open(std::string_view(bytes).substr(kHeaderBytes))) {
-    return image_error(path, "its section table is damaged", Subcode::kChecksum,
-                       head->table_offset);
-  }
-  return ImageIdentity{head->file_bytes, checksum128(bytes)};
+  const auto outline = read_outline(files, path, store);
+  if (!outline) return outline.error();
+  if (Unsealed<fb::SectionTable> table; !table.open(outline->table))
+    return damaged_table(path, outline->head);
+  std::string bytes(kHeaderBytes, '\0');
+  std::memcpy(bytes.data(), &outline->head, kHeaderBytes);
+  return ImageIdentity{outline->head.file_bytes, checksum128(bytes.append(outline->table))};
 }
 
 Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
-                         const StoreId& store) {
-  return open_trusting(files, path_in(directory, name), store, Trust::kNothing);
+                         const StoreId& store, ImageBytes bytes) {
+  return open_as(files, path_in(directory, name), store, {Trust::kNothing, bytes});
+}
+
+Status check_image(FileSystem& files, const std::string& directory, const std::string& name,
+                   const StoreId& store, ByteProgress& progress) {
+  const std::string path = path_in(directory, name);
+  const auto outline = read_outline(files, path, store);
+  if (!outline) return outline.error();
+  const HeaderBytes& head = outline->head;
+  Unsealed<fb::SectionTable> table;
+  if (!table.open(outline->table)) return damaged_table(path, head);
+  for (const fb::Section* from : *table->sections()) {
+    if (ImageSectionIn to; !read_section(*from, head.table_offset, to))
+      return image_error(path, "its section table is wrong", Subcode::kNone, head.table_offset);
+  }
+  if (Status told = progress.advance(kHeaderBytes + outline->table.size()); !told) return told;
+  return check_blocks(*table, head.table_offset - kHeaderBytes, path,
+                      BlocksOnDisk(files, path, progress));
 }
 
 Result<Image> open_damaged_image(FileSystem& files, const std::string& directory,
                                  const std::string& name, const StoreId& store) {
-  return open_trusting(files, path_in(directory, name), store, Trust::kDamaged);
+  return open_as(files, path_in(directory, name), store, {.trust = Trust::kDamaged});
 }
 
 }  // namespace anear::storage

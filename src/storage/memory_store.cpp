@@ -336,6 +336,10 @@ class MemoryStore final : public ByteStore {
   Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override {
     return invalid_argument("a store in memory has no files to copy");
   }
+  Result<std::vector<StoredFile>> tables() const override {
+    if (closed_) return closed();
+    return std::vector<StoredFile>{};
+  }
   Status verify() const override { return closed_ ? closed() : Status{}; }
   std::vector<std::string> warnings() const override { return {}; }
   FileListMark file_list() const override { return {}; }

@@ -35,6 +35,16 @@ std::optional<std::uint32_t> crc32c_of(const rocksdb::FileStorageInfo& file) {
   return checksum;
 }
 
+std::vector<StoredFile> live_tables(rocksdb::DB& db) {
+  std::vector<rocksdb::LiveFileMetaData> live;
+  db.GetLiveFilesMetaData(&live);
+  std::vector<StoredFile> tables;
+  tables.reserve(live.size());
+  for (const rocksdb::LiveFileMetaData& table : live)
+    tables.push_back({table.relative_filename, table.size, crc32c_of(table)});
+  return tables;
+}
+
 rocksdb::Status live_files(rocksdb::DB& db, std::vector<BackupSource>& files) {
   rocksdb::LiveFilesStorageInfoOptions options;
   options.include_checksum_info = true;

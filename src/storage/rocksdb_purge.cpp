@@ -1,7 +1,6 @@
 #include "rocksdb_purge.hpp"
 
 #include <rocksdb/convenience.h>
-#include <rocksdb/metadata.h>
 
 #include <algorithm>
 #include <atomic>
@@ -55,7 +54,7 @@ Result<PurgeReport> Purge::run(rocksdb::SequenceNumber since) {
   if (Status done = renew_list(); !done) return std::move(done).error();
   if (Status done = wait_for_removal(); !done) return std::move(done).error();
   PurgeReport report;
-  if (Status done = list_files(report); !done) return std::move(done).error();
+  report.files = live_tables(db_);
   report.removed = std::move(old_);
   return report;
 }
@@ -173,14 +172,6 @@ Result<std::vector<std::string>> Purge::old_files_left() const {
     return std::find(old_.begin(), old_.end(), name) == old_.end();
   });
   return names;
-}
-
-Status Purge::list_files(PurgeReport& report) const {
-  std::vector<rocksdb::LiveFileMetaData> tables;
-  db_.GetLiveFilesMetaData(&tables);
-  for (const rocksdb::LiveFileMetaData& table : tables)
-    report.files.push_back({table.relative_filename, table.size, crc32c_of(table)});
-  return {};
 }
 
 }  // namespace anear::storage

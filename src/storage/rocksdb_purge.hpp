@@ -52,7 +52,6 @@ class Purge {
   Status renew_list();
   Status wait_for_removal();
   Result<std::vector<std::string>> old_files_left() const;
-  Status list_files(PurgeReport& report) const;
 
   rocksdb::DB& db_;
   const std::vector<rocksdb::ColumnFamilyHandle*>& families_;

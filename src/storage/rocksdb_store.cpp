@@ -241,6 +241,10 @@ class RocksStore final : public ByteStore {
   Result<PurgeReport> purge(const PurgeOptions& options) override;
   Status flush() override;
   Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override;
+  Result<std::vector<StoredFile>> tables() const override {
+    if (closed_) return closed_error();
+    return live_tables(db());
+  }
   Status verify() const override;
   std::vector<std::string> warnings() const override { return database_->parts.warnings->lines(); }
   FileListMark file_list() const override { return database_->parts.access->file_list.mark(); }

@@ -5,9 +5,10 @@
 #include "c_test.h"
 
 static const c_tests groups[] = {
-    {"library", library_tests}, {"index", index_tests},   {"store", store_tests},
-    {"backup", backup_tests},   {"erase", erase_tests},   {"records", record_tests},
-    {"batches", batch_tests},   {"search", search_tests}, {"processes", process_tests},
+    {"library", library_tests},   {"index", index_tests},   {"store", store_tests},
+    {"backup", backup_tests},     {"erase", erase_tests},   {"verify", verify_tests},
+    {"records", record_tests},    {"batches", batch_tests}, {"search", search_tests},
+    {"processes", process_tests},
 };
 
 int main(int argc, char** argv) {

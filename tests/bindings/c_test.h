@@ -22,6 +22,7 @@ extern const c_test index_tests[];
 extern const c_test store_tests[];
 extern const c_test backup_tests[];
 extern const c_test erase_tests[];
+extern const c_test verify_tests[];
 extern const c_test record_tests[];
 extern const c_test batch_tests[];
 extern const c_test search_tests[];

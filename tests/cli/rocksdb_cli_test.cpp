@@ -88,6 +88,11 @@ TEST_CASE("The command line tells what is in a store and that it is whole, and c
   CHECK(told["collections"][0]["name"] == "docs");
   CHECK(told["collections"][0]["records"] == kRecords);
   CHECK(must_run("verify '" + path + "'")["records"] == kRecords);
+  const json read = must_run("verify '" + path + "' --level checksums --rate 100M");
+  CHECK(read["files"] >= 6);
+  CHECK(read["bytes"] > 0);
+  CHECK_FALSE(read.contains("records"));
+  CHECK_FALSE(must_run("verify '" + path + "' --level records").contains("rows"));
   const Ended text = run("info '" + path + "'");
   CHECK(text.code == 0);
   CHECK(says(text, "embedding: 8 numbers, cosine, hnsw"));
@@ -99,6 +104,8 @@ TEST_CASE("The command line says what is wrong, and by its exit code of which ki
   CHECK(run("").code == 2);
   CHECK(run("verfy x").code == 2);
   CHECK(run("verify").code == 2);
+  CHECK(run("verify x --level all").code == 2);
+  CHECK(run("verify x --rate fast").code == 2);
   CHECK(run("erase a b").code == 2);
   CHECK(run("prune x --keep 0").code == 2);
   CHECK(run("--help").code == 0);
@@ -114,6 +121,7 @@ TEST_CASE("The command line says what is wrong, and by its exit code of which ki
   overwrite_file(rows, bytes);
   const Ended damaged = run("verify '" + path + "'");
   CHECK(damaged.code == 3);
+  CHECK(run("verify '" + path + "' --level checksums").code == 3);
   CHECK(says(damaged, rows.filename()));
   const Store writer = [&] {
     overwrite_file(rows, whole);

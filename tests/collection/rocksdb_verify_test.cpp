@@ -1,7 +1,14 @@
-// verify() sees each single thing that is missing or another's, though every checksum fits.
+// What each level of verify() sees: every damaged file, and each single thing that is missing or
+// another's, though every checksum fits.
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "anear/collection/store.hpp"
@@ -55,44 +62,136 @@ void exchange_first(const std::string& store, Family family) {
 struct Change {
   const char* name;
   std::function<void(const std::string&)> make;
-  const char* told;  ///< What the message says.
+  const char* told;   ///< What the message says.
+  VerifyLevel level;  ///< The first that tells.
 };
 
 const std::vector<Change>& changes() {
+  constexpr VerifyLevel kRecordsLevel = VerifyLevel::kRecords;
+  constexpr VerifyLevel kFullLevel = VerifyLevel::kFull;
   static const std::vector<Change> all = {
-      {"no link leads to a position", [](auto& path) { cut_links_to(path, "1-0-", 7); }, "no link"},
+      {"no link leads to a position", [](auto& path) { cut_links_to(path, "1-0-", 7); }, "no link",
+       kFullLevel},
       {"a code is another row's",
-       [](auto& path) { copy_entry(path, {"rows", "1-0-", "codes"}, 3, 5); }, "code"},
+       [](auto& path) { copy_entry(path, {"rows", "1-0-", "codes"}, 3, 5); }, "code", kFullLevel},
       {"a row is another one", [](auto& path) { copy_entry(path, {"rows", "1-0-", "rows"}, 3, 5); },
-       "not the one that was written"},
+       "not the one that was written", kFullLevel},
       {"a row is gone from index and file",
        [](auto& path) {
          fill_entry(path, {"rows", "1-0-", "slots"}, 5);
          fill_entry(path, {"images", "1-0-", "slots"}, 5);
        },
-       "stands nowhere"},
+       "stands nowhere", kFullLevel},
       {"a row of the tail is gone", [](auto& path) { remove_first(path, Family::kRows); },
-       "stands nowhere"},
+       "stands nowhere", kFullLevel},
       {"two rows of the tail are exchanged",
-       [](auto& path) { exchange_first(path, Family::kRows); }, "not the one that was written"},
+       [](auto& path) { exchange_first(path, Family::kRows); }, "not the one that was written",
+       kFullLevel},
       {"a field container is gone", [](auto& path) { remove_first(path, Family::kFields); },
-       "container is missing"},
+       "container is missing", kRecordsLevel},
       {"two field containers are exchanged",
-       [](auto& path) { exchange_first(path, Family::kFields); }, "container disagrees"},
-      {"a key is gone", [](auto& path) { remove_first(path, Family::kKeys); }, "keys for"},
+       [](auto& path) { exchange_first(path, Family::kFields); }, "container disagrees",
+       kRecordsLevel},
+      {"a key is gone", [](auto& path) { remove_first(path, Family::kKeys); }, "keys for",
+       kRecordsLevel},
       {"two keys are exchanged", [](auto& path) { exchange_first(path, Family::kKeys); },
-       "another key"},
-      {"a record is gone", [](auto& path) { remove_first(path, Family::kRecords); }, "records for"},
+       "another key", kRecordsLevel},
+      {"a record is gone", [](auto& path) { remove_first(path, Family::kRecords); }, "records for",
+       kRecordsLevel},
       {"two records are exchanged", [](auto& path) { exchange_first(path, Family::kRecords); },
-       "another one's slot"},
+       "another one's slot", kRecordsLevel},
       {"a live slot is none in the image",
-       [](auto& path) { copy_entry(path, {"images", "1-slots-", "live"}, 2, 0); }, "dead slot"}};
+       [](auto& path) { copy_entry(path, {"images", "1-slots-", "live"}, 2, 0); }, "dead slot",
+       kRecordsLevel}};
   return all;
 }
 
+constexpr std::array kLevels = {VerifyLevel::kChecksums, VerifyLevel::kRecords, VerifyLevel::kFull};
+
+/// The paths of all files of a kind in a store.
+std::vector<std::string> files_of(const std::string& store, const std::string& kind) {
+  static const std::map<std::string, std::pair<std::string, std::string>> places = {
+      {"identity", {"", "ANEAR"}},         {"mark", {"", "MARK"}},
+      {"current", {"records", "CURRENT"}}, {"list", {"records", "MANIFEST-"}},
+      {"table", {"records", ".sst"}},      {"row file", {"rows", ".rows"}},
+      {"image", {"images", ".image"}}};
+  const auto& [directory, name] = places.at(kind);
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(store + "/" + directory)) {
+    if (entry.path().filename().string().find(name) != std::string::npos)
+      paths.push_back(entry.path());
+  }
+  REQUIRE_FALSE(paths.empty());
+  return paths;
+}
+
+/// What can happen to a file; each as often as there is a place for it.
+enum class Damage { kFlip, kCut, kLonger, kMissing };
+
+void flip_byte(const std::string& path, std::uintmax_t at) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(static_cast<std::streamoff>(at));
+  const int byte = file.get();
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(byte ^ 1));
+  REQUIRE(file);
+}
+
+void damage(const std::string& path, Damage kind) {
+  const std::uintmax_t size = std::filesystem::file_size(path);
+  switch (kind) {
+    case Damage::kFlip:
+      // Of the file with the marks few bytes count.
+      flip_byte(path, path.ends_with("MARK") ? 9 : size / 3);
+      break;
+    case Damage::kCut:
+      std::filesystem::resize_file(path, size / 2);
+      break;
+    case Damage::kLonger:
+      std::filesystem::resize_file(path, size + 1);
+      break;
+    case Damage::kMissing:
+      std::filesystem::remove(path);
+      break;
+  }
+}
+
+/// Nothing is read behind the end of these.
+bool may_be_harmless(const std::string& kind, Damage done) {
+  return done == Damage::kLonger && (kind == "list" || kind == "mark" || kind == "identity");
+}
+
+void check_told(const Store& store, const std::string& kind, const std::string& file,
+                bool may_be_silent) {
+  for (const VerifyLevel level : kLevels) {
+    const auto report = store.verify({.level = level});
+    INFO((report ? "no damage" : report.error().message));
+    if (may_be_silent && report) continue;
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == ErrorCode::kCorruption);
+    const std::string name = std::filesystem::path(file).filename();
+    const bool is_named = report.error().message.find(name) != std::string::npos;
+    CHECK((is_named || kind == "identity"));
+  }
+}
+
+/// How far a verification told it was, and when to stop it.
+struct Told {
+  std::vector<std::pair<std::size_t, std::size_t>> calls;
+  std::size_t stop_at = SIZE_MAX;
+  ProgressCallback callback() {
+    return {[](void* context, std::size_t done, std::size_t total) {
+              auto& told = *static_cast<Told*>(context);
+              told.calls.emplace_back(done, total);
+              return told.calls.size() < told.stop_at;
+            },
+            this};
+  }
+};
+
 }  // namespace
 
-TEST_CASE("verify() tells of each single thing that is gone or another's") {
+TEST_CASE("verify() tells of each single thing that is gone or another's, from its level on") {
   const TempDirectory directory;
   const std::string path = directory / "store";
   make_store(path);
@@ -102,9 +201,90 @@ TEST_CASE("verify() tells of each single thing that is gone or another's") {
   const Change& change = changes()[number];
   INFO(change.name);
   change.make(path);
-  const auto report = must_open(path, {.read_only = true}).verify();
-  REQUIRE_FALSE(report);
-  INFO(report.error().message);
-  CHECK(report.error().code == ErrorCode::kCorruption);
-  CHECK(report.error().message.find(change.told) != std::string::npos);
+  const Store store = must_open(path, {.read_only = true});
+  for (const VerifyLevel level : kLevels) {
+    const auto report = store.verify({.level = level});
+    INFO("level " << static_cast<int>(level) << ": "
+                  << (report ? "no damage" : report.error().message));
+    REQUIRE(report.has_value() == (level < change.level));
+    if (report) continue;
+    CHECK(report.error().code == ErrorCode::kCorruption);
+    CHECK(report.error().message.find(change.told) != std::string::npos);
+  }
+  CHECK(store.verify().has_value() == false);
+}
+
+TEST_CASE("Every level tells of each file of an open store that is damaged, and names it") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  make_store(path);
+  const std::string kind =
+      GENERATE("identity", "mark", "current", "list", "table", "row file", "image");
+  for (const Damage done : {Damage::kFlip, Damage::kCut, Damage::kLonger, Damage::kMissing}) {
+    for (std::size_t i = 0; i < 2 * files_of(path, kind).size(); ++i) {
+      const TempDirectory copies;
+      const std::string copy = copies / "copy";
+      std::filesystem::copy(path, copy, std::filesystem::copy_options::recursive);
+      const Store store = must_open(copy, {.read_only = i % 2 == 0});
+      const std::string file = files_of(copy, kind).at(i / 2);
+      damage(file, done);
+      INFO(file << ", damage " << static_cast<int>(done));
+      check_told(store, kind, file, may_be_harmless(kind, done));
+    }
+  }
+}
+
+TEST_CASE("A report of verify() says what was looked at") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  make_store(path);
+  const Store store = must_open(path, {.read_only = true});
+  std::uint64_t bytes = 0;
+  std::uint64_t files = 0;
+  for (const char* kind : {"identity", "mark", "current", "table", "row file", "image"}) {
+    for (const std::string& file : files_of(path, kind)) {
+      ++files;
+      bytes += std::filesystem::file_size(file);
+    }
+  }
+  for (const VerifyLevel level : kLevels) {
+    const auto report = store.verify({.level = level});
+    REQUIRE(report);
+    CHECK(report->level == level);
+    CHECK(report->files == files);
+    CHECK(report->bytes == bytes);
+    CHECK(report->images == files_of(path, "image").size());
+    const bool records = level >= VerifyLevel::kRecords;
+    CHECK(report->collections == (records ? 1 : 0));
+    CHECK(report->records == (records ? kRecords : 0));
+    CHECK((report->containers > 0) == records);
+    CHECK(report->rows == (level == VerifyLevel::kFull ? kRecords : 0));
+  }
+}
+
+TEST_CASE("verify() tells how far it is, ends with all that there is, and stops when it is asked") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  make_store(path);
+  const Store store = must_open(path, {.read_only = true});
+  for (const VerifyLevel level : kLevels) {
+    Told told;
+    REQUIRE(store.verify({.level = level, .progress = told.callback()}));
+    REQUIRE_FALSE(told.calls.empty());
+    const std::size_t total = told.calls.front().second;
+    std::size_t before = 0;
+    for (const auto& [done, of] : told.calls) {
+      CHECK((done >= before && done <= of && of == total));
+      before = done;
+    }
+    if (level == VerifyLevel::kChecksums) CHECK(before == total);
+    Told stopping;
+    for (stopping.stop_at = 1; stopping.stop_at <= told.calls.size(); ++stopping.stop_at) {
+      stopping.calls.clear();
+      const auto stopped = store.verify({.level = level, .progress = stopping.callback()});
+      REQUIRE_FALSE(stopped);
+      CHECK(stopped.error().code == ErrorCode::kCancelled);
+      CHECK(stopping.calls.size() == stopping.stop_at);
+    }
+  }
 }

@@ -100,7 +100,7 @@ TEST_CASE("After a purge no file has what was removed before, again and again") 
     CHECK_FALSE(report->removed.empty());
     for (const std::string& name : report->removed)
       CHECK_FALSE(std::filesystem::exists(directory / name));
-    for (const storage::PurgedFile& file : report->files) {
+    for (const storage::StoredFile& file : report->files) {
       CHECK(std::filesystem::file_size(directory / file.path) == file.bytes);
       CHECK(file.crc32c);
     }

@@ -84,14 +84,21 @@ int info(const Arguments& arguments) {
 int verify(const Arguments& arguments) {
   const auto store = Store::open(arguments.store, {.read_only = true});
   if (!store) return fail(store.error());
-  const auto verified = store->verify();
+  Progress progress("reading");
+  const auto verified = store->verify({.level = arguments.level,
+                                       .bytes_per_second = arguments.bytes_per_second,
+                                       .progress = progress.callback()});
   if (!verified) return fail(verified.error());
-  print({{"collections", verified->collections},
-         {"records", verified->records},
-         {"rows", verified->rows},
-         {"images", verified->images},
-         {"damage", "none"}},
-        arguments.as_json);
+  Report report = {
+      {"files", verified->files}, {"images", verified->images}, {"bytes", verified->bytes}};
+  if (arguments.level >= VerifyLevel::kRecords) {
+    report["collections"] = verified->collections;
+    report["records"] = verified->records;
+    report["containers"] = verified->containers;
+  }
+  if (arguments.level == VerifyLevel::kFull) report["rows"] = verified->rows;
+  report["damage"] = "none";
+  print(report, arguments.as_json);
   return kDone;
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "anear/collection/verify.hpp"
+
 namespace anear::cli {
 
 /// What the commands are given; each uses its part.
@@ -20,7 +22,9 @@ struct Arguments {
   std::uint64_t sequence = 0;
   std::uint64_t number = 0;
   std::uint64_t keep = 0;
-  bool copy = false;  ///< No hard links.
+  VerifyLevel level = VerifyLevel::kFull;
+  std::uint64_t bytes_per_second = 0;  ///< 0: no limit.
+  bool copy = false;                   ///< No hard links.
   bool remove_lost_copies = false;
   bool as_json = false;
 };

@@ -3,8 +3,10 @@
 #include <CLI/CLI.hpp>  // IWYU pragma: keep (it gathers what App and errors stand in)
 #include <exception>
 #include <iostream>
+#include <map>
 #include <string>
 
+#include "anear/collection/verify.hpp"
 #include "anear/version.hpp"
 #include "commands.hpp"
 #include "report.hpp"
@@ -72,11 +74,24 @@ class CommandLine {
   void add_store_commands() {
     namespace cli = anear::cli;
     add_for_store("info", "What is in a store, without changing it", cli::info);
-    add_for_store(
+    CLI::App* const verify = add_for_store(
         "verify",
         "Compare every record, row and image with its checksum and with each other. Slow: "
         "reads all; may run beside a writer",
         cli::verify);
+    verify
+        ->add_option("--level", arguments_.level,
+                     "checksums: every byte of files; records: and records, keys and fields with "
+                     "each other; full, unless said otherwise: and rows and indexes")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, anear::VerifyLevel>{{"checksums", anear::VerifyLevel::kChecksums},
+                                                      {"records", anear::VerifyLevel::kRecords},
+                                                      {"full", anear::VerifyLevel::kFull}},
+            CLI::ignore_case));
+    verify
+        ->add_option("--rate", arguments_.bytes_per_second,
+                     "Bytes of files a second, at most; 10M is 10 MiB")
+        ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
     add_for_store("repair",
                   "Make again what disagrees with the records, save the rows of damaged files, and "
                   "name the records that lost theirs",

@@ -32,6 +32,7 @@
 
 #include "anear_erase.h"
 #include "anear_types.h"
+#include "anear_verify.h"
 
 #if defined(__GNUC__)
 #define ANEAR_API __attribute__((visibility("default")))
@@ -139,6 +140,20 @@ ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase
  * Fails with ANEAR_CORRUPTION if something is damaged; the message says what. */
 ANEAR_API int32_t anear_store_verify(const anear_store* store, anear_verification* verification,
                                      anear_error* error);
+
+/* The same as far as `verify` (may be NULL) asks. Beside searches and writes; above
+ * ANEAR_VERIFY_CHECKSUMS the indexes and images of the collection that is looked at are not renewed
+ * meanwhile.
+ * Fails with ANEAR_CANCELLED or ANEAR_CLOSED if it was stopped by `progress` or the closing,
+ * ANEAR_SNAPSHOT_EXPIRED if the writer beside a reader replaced files. */
+ANEAR_API int32_t anear_store_verify_as(const anear_store* store, const anear_verify* verify,
+                                        anear_verification* verification, anear_error* error);
+
+/* Calls `damaged` (may be NULL) for each file that the scrub or anear_store_verify() found damaged
+ * and that was not found whole or replaced since. `scrub` (may be NULL) takes what was read. */
+ANEAR_API int32_t anear_store_scrub_stats(const anear_store* store, anear_damaged damaged,
+                                          void* damaged_context, anear_scrub* scrub,
+                                          anear_error* error);
 
 /* What opening the store found. Also after anear_store_close(). */
 ANEAR_API int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,

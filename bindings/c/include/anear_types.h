@@ -229,6 +229,9 @@ typedef struct anear_error {
 #define ANEAR_STORE_BUFFERED 4U   /* Commits go to the kernel at once, to the disk each second. */
 #define ANEAR_STORE_IN_MEMORY 8U  /* The path is only a name. */
 #define ANEAR_STORE_INDEX_INLINE 16U /* Index within each write, not in the background. */
+/* Row files and images are copied to memory, not mapped: a mapped file that somebody else shrinks
+ * in place, which anear never does, ends the process where it is read. */
+#define ANEAR_STORE_COPY_FILES 32U
 
 typedef struct anear_store_options {
   uint32_t struct_size;
@@ -238,8 +241,12 @@ typedef struct anear_store_options {
   void (*log)(void* log_context, const char* message);
   void* log_context;
   size_t follow_every_ms; /* Read-only: anear_store_refresh() by a thread of the store. 0: none. */
+  /* A thread of the store reads all files against their checksums, at no more than this rate: see
+   * anear_store_scrub_stats(). 0: none. */
+  uint64_t scrub_bytes_per_second;
+  size_t scrub_every_s; /* From the end of one pass to the next one. 0: 604,800, a week. */
 } anear_store_options;
-#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0}
+#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {
@@ -443,8 +450,9 @@ typedef struct anear_stats {
   uint64_t image_sequence;
   char reason[ANEAR_MESSAGE_SIZE]; /* Why degraded or read-only; "" otherwise. */
   uint64_t erasing;                /* Not 0: the commit of an erase that is not finished. */
+  uint64_t damaged_files; /* Of its own and of those all share: anear_store_scrub_stats(). */
 } anear_stats;
-#define ANEAR_STATS_INIT {sizeof(anear_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0}
+#define ANEAR_STATS_INIT {sizeof(anear_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0}
 
 typedef struct anear_recovery {
   uint32_t struct_size;
@@ -482,16 +490,6 @@ typedef struct anear_repair {
                                */
 } anear_repair;
 #define ANEAR_REPAIR_INIT {sizeof(anear_repair), 0, 0, 0, 0, 0, {0}}
-
-typedef struct anear_verification {
-  uint32_t struct_size;
-  uint32_t reserved;
-  uint64_t collections;
-  uint64_t records;
-  uint64_t rows;
-  uint64_t images;
-} anear_verification;
-#define ANEAR_VERIFICATION_INIT {sizeof(anear_verification), 0, 0, 0, 0, 0}
 
 typedef struct anear_backup_report {
   uint32_t struct_size;

@@ -150,23 +150,6 @@ int32_t anear_store_flush(anear_store* store, anear_error* error) {
   });
 }
 
-int32_t anear_store_verify(const anear_store* store, anear_verification* verification,
-                           anear_error* error) {
-  return guard(error, [&]() -> Status {
-    if (Status status = required({{store, "store"}}); !status) return status;
-    if (verification != nullptr) {
-      if (const auto size = checked_size(verification, "anear_verification"); !size)
-        return size.error();
-    }
-    const auto report = store->store.verify();
-    if (!report) return report.error();
-    if (verification == nullptr) return {};
-    return write_sized(anear_verification{sizeof(anear_verification), 0, report->collections,
-                                          report->records, report->rows, report->images},
-                       verification, "anear_verification");
-  });
-}
-
 int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,
                              anear_error* error) {
   return guard(error, [&]() -> Status {

@@ -171,6 +171,7 @@ int32_t anear_collection_stats(const anear_collection* collection, anear_stats* 
     known.image_bytes = now->image_bytes;
     known.image_sequence = now->image_sequence;
     known.erasing = now->erasing;
+    known.damaged_files = now->damaged_files;
     copy_message(now->reason.data(), now->reason.size(), known.reason, sizeof known.reason);
     return write_sized(known, stats, "anear_stats");
   });

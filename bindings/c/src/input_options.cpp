@@ -28,7 +28,7 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   if (!given) return given.error();
   constexpr std::uint32_t kKnown = ANEAR_STORE_MUST_EXIST | ANEAR_STORE_READ_ONLY |
                                    ANEAR_STORE_BUFFERED | ANEAR_STORE_IN_MEMORY |
-                                   ANEAR_STORE_INDEX_INLINE;
+                                   ANEAR_STORE_INDEX_INLINE | ANEAR_STORE_COPY_FILES;
   if (Status status = check_flags(given->flags, kKnown, "flags of a store"); !status)
     return std::move(status).error();
   StoreOptions store;
@@ -36,6 +36,7 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   store.read_only = (given->flags & ANEAR_STORE_READ_ONLY) != 0;
   store.in_memory = (given->flags & ANEAR_STORE_IN_MEMORY) != 0;
   store.index_inline = (given->flags & ANEAR_STORE_INDEX_INLINE) != 0;
+  store.copy_files = (given->flags & ANEAR_STORE_COPY_FILES) != 0;
   if ((given->flags & ANEAR_STORE_BUFFERED) != 0) store.durability = Durability::kBuffered;
   set_number(given->tail_records_max, store.tail_records_max);
   store.log = {given->log, given->log_context};
@@ -43,6 +44,11 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
     return invalid_argument("follow_every_ms is " + std::to_string(given->follow_every_ms) +
                             "; it must be below 2^32");
   store.follow_every_ms = static_cast<std::uint32_t>(given->follow_every_ms);
+  if (given->scrub_every_s > std::numeric_limits<std::uint32_t>::max())
+    return invalid_argument("scrub_every_s is " + std::to_string(given->scrub_every_s) +
+                            "; it must be below 2^32");
+  set_number(static_cast<std::uint32_t>(given->scrub_every_s), store.scrub_every_s);
+  store.scrub_bytes_per_second = given->scrub_bytes_per_second;
   return store;
 }
 

@@ -318,7 +318,8 @@ class Collection:
     def stats(self) -> dict[str, Any]:
         """What it knows of itself: records, tail_records (written, not yet in the index: scanned), memory_bytes,
         image_bytes, stalls (writes that waited for the indexer), erasing (the commit of an erase that is not finished, or 0),
-        degraded and its reason, sequences.
+        damaged_files (of its own and of those all collections share, see Store.scrub_stats()), degraded and its reason,
+        sequences.
 
         docs.stats()["tail_records"]
         """

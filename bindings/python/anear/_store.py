@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import weakref
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from . import _core
-from ._checks import text, whole
+from ._checks import number, text, whole
 from ._checks import path as path_of
 from ._collection import Collection, Progress
 from ._erase import EraseReceipt, milliseconds, receipt_of
@@ -126,10 +127,42 @@ class Store:
         """Returns when everything that was written is indexed, saved and synced."""
         self._core.flush()
 
-    def verify(self) -> dict[str, int]:
-        """Reads everything back and checks it; raises CorruptionError on damage. Returns how many collections, records,
-        rows and images were looked at. Slow: it reads all bytes."""
-        return self._core.verify()
+    def verify(
+        self, level: str = "full", *, bytes_per_second: int | None = None, progress: Progress = None
+    ) -> dict[str, int]:
+        """Reads the store back and checks it; raises CorruptionError on damage. Slow: it reads all bytes.
+
+            store.verify()
+            store.verify("checksums", bytes_per_second=20_000_000)
+
+        `level`: "checksums" (every byte of files against its checksum), "records" (and records, keys and fields against each
+        other) or "full" (and rows, codes and links). `bytes_per_second`: of files, at most; None is no limit.
+        `progress(done, total)`, files in bytes: False stops (CancelledError).
+
+        Returns what was looked at: files, images (of these), bytes; collections, records, containers (of fields' values);
+        rows. What is above the level is 0.
+        """
+        rate = 0 if bytes_per_second is None else whole(bytes_per_second, "bytes_per_second")
+        if bytes_per_second is not None and rate == 0:
+            raise InvalidArgumentError("bytes_per_second: expected an integer of at least 1, or None, got 0")
+        return self._core.verify(text(level, "level"), rate, progress)
+
+    def scrub_stats(self) -> dict[str, Any]:
+        """What the scrub (see anear.open()) and verify() read and found since the store was opened.
+
+            for each in store.scrub_stats()["damaged"]:
+                print(each["file"], each["reason"], each["found"])
+
+        Returns passes (over all files, finished), and of the last one finished (when, None: none yet), files and bytes;
+        bytes_so_far (of the scrub's pass that is under way); damaged: the files that did not hold what they should when they
+        were last read. One leaves when it is found whole, or is no longer the store's: an index whose image is damaged is
+        built again.
+        """
+        told = self._core.scrub_stats()
+        told["finished"] = _EPOCH + timedelta(microseconds=told["finished"]) if told["finished"] else None
+        for each in told["damaged"]:
+            each["found"] = _EPOCH + timedelta(microseconds=each["found"])
+        return told
 
     def backup(
         self,
@@ -178,6 +211,9 @@ def open(
     in_memory: bool = False,
     tail_records_max: int = 32_768,
     index_inline: bool = False,
+    scrub_bytes_per_second: int = 0,
+    scrub_every: float = 7 * 24 * 3600.0,
+    copy_files: bool = False,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
@@ -192,6 +228,11 @@ def open(
     name. `tail_records_max`: how many records may wait for the indexer before writers wait too; a sixteenth of that, but 1,024
     or more, while somebody searches. `index_inline`: index within each write instead of in the background.
 
+    `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
+    for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
+    found. `copy_files`: copy row files and images to memory instead of mapping them. A mapped file that somebody else shrinks
+    in place, which anear never does, ends the process where it is read.
+
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
     LostWritesError when less is there than had been acknowledged (see recover()), CorruptionError for damage.
     """
@@ -203,6 +244,9 @@ def open(
         "in_memory": bool(in_memory),
         "tail_records_max": whole(tail_records_max, "tail_records_max"),
         "index_inline": bool(index_inline),
+        "scrub_bytes_per_second": whole(scrub_bytes_per_second, "scrub_bytes_per_second"),
+        "scrub_every_s": _seconds(scrub_every, "scrub_every"),
+        "copy_files": bool(copy_files),
     }
     return Store(_core.Store(path_of(path), options))
 
@@ -279,6 +323,13 @@ def prune_backups(directory: str | os.PathLike[str], *, keep: int) -> dict[str, 
     """Removes all backups but the newest `keep` (at least 1; damaged ones do not count), and the files that only they had.
     Returns backups_removed and bytes_freed."""
     return _core.prune_backups(path_of(directory), whole(keep, "keep"))
+
+
+def _seconds(seconds: float, name: str) -> int:
+    given = number(seconds, name)
+    if not 0 <= given <= 2**32 - 1:
+        raise InvalidArgumentError(f"{name}: expected seconds from 0 to {2**32 - 1}, got {seconds!r}")
+    return math.ceil(given)
 
 
 def _chosen(sequence: int | None, number: int | None) -> tuple[int, int]:

@@ -338,12 +338,13 @@ py::object search_batch(const Collection& collection, const py::object& queries,
 
 py::dict stats(const Collection& collection) {
   const CollectionStats stats = unwrap(without_gil([&] { return collection.stats(); }));
-  return py::dict(
-      "records"_a = stats.records, "last_sequence"_a = stats.last_sequence,
-      "indexed_sequence"_a = stats.indexed_sequence, "tail_records"_a = stats.tail_records,
-      "stalls"_a = stats.stalls, "slots"_a = stats.slots, "memory_bytes"_a = stats.memory_bytes,
-      "image_bytes"_a = stats.image_bytes, "image_sequence"_a = stats.image_sequence,
-      "erasing"_a = stats.erasing, "degraded"_a = stats.degraded, "reason"_a = stats.reason);
+  return py::dict("records"_a = stats.records, "last_sequence"_a = stats.last_sequence,
+                  "indexed_sequence"_a = stats.indexed_sequence,
+                  "tail_records"_a = stats.tail_records, "stalls"_a = stats.stalls,
+                  "slots"_a = stats.slots, "memory_bytes"_a = stats.memory_bytes,
+                  "image_bytes"_a = stats.image_bytes, "image_sequence"_a = stats.image_sequence,
+                  "erasing"_a = stats.erasing, "damaged_files"_a = stats.damaged_files,
+                  "degraded"_a = stats.degraded, "reason"_a = stats.reason);
 }
 
 /// The options of an index by the names that anear/_schema.py gives them.

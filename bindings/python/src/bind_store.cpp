@@ -63,6 +63,9 @@ StoreOptions as_options(const py::dict& given) {
   options.tail_records_max = given["tail_records_max"].cast<std::size_t>();
   options.index_inline = given["index_inline"].cast<bool>();
   options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();
+  options.copy_files = given["copy_files"].cast<bool>();
+  options.scrub_bytes_per_second = given["scrub_bytes_per_second"].cast<std::uint64_t>();
+  options.scrub_every_s = given["scrub_every_s"].cast<std::uint32_t>();
   const auto durability = given["durability"].cast<std::string>();
   if (durability != "durable" && durability != "buffered") {
     raise_invalid("durability '" + durability + "' is unknown; use 'durable' or 'buffered'",
@@ -127,11 +130,39 @@ py::dict repair(const std::string& path) {
                   "copy"_a = report.copy.empty() ? py::object(py::none()) : py::str(report.copy));
 }
 
-py::dict verify(const OwnedStore& owned) {
+VerifyLevel as_level(const std::string& word) {
+  if (word == "checksums") return VerifyLevel::kChecksums;
+  if (word == "records") return VerifyLevel::kRecords;
+  if (word != "full") {
+    raise_invalid("level '" + word + "' is unknown; use 'checksums', 'records' or 'full'",
+                  Subcode::kNone);
+  }
+  return VerifyLevel::kFull;
+}
+
+py::dict verify(const OwnedStore& owned, const std::string& level, std::uint64_t bytes_per_second,
+                const py::object& progress) {
   using py::literals::operator""_a;
-  const VerifyReport report = unwrap(without_gil([&] { return owned.store->verify(); }));
-  return py::dict("collections"_a = report.collections, "records"_a = report.records,
-                  "rows"_a = report.rows, "images"_a = report.images);
+  VerifyOptions options{.level = as_level(level), .bytes_per_second = bytes_per_second};
+  const VerifyReport report = with_progress(progress, [&](const ProgressCallback& callback) {
+    options.progress = callback;
+    return owned.store->verify(options);
+  });
+  return py::dict("files"_a = report.files, "images"_a = report.images, "bytes"_a = report.bytes,
+                  "collections"_a = report.collections, "records"_a = report.records,
+                  "containers"_a = report.containers, "rows"_a = report.rows);
+}
+
+py::dict scrub_stats(const OwnedStore& owned) {
+  using py::literals::operator""_a;
+  const ScrubStats stats = unwrap(without_gil([&] { return owned.store->scrub_stats(); }));
+  py::list damaged;
+  for (const DamagedFile& file : stats.damaged)
+    damaged.append(
+        py::dict("file"_a = file.file, "reason"_a = file.reason, "found"_a = file.found));
+  return py::dict("passes"_a = stats.passes, "finished"_a = stats.finished, "files"_a = stats.files,
+                  "bytes"_a = stats.bytes, "bytes_so_far"_a = stats.bytes_so_far,
+                  "damaged"_a = damaged);
 }
 
 py::dict backup(const OwnedStore& owned, const std::string& directory, bool hard_links,
@@ -224,6 +255,7 @@ void bind_store(py::module_& module) {
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })
       .def("resume_erase", &resume_erase)
       .def("verify", &verify)
+      .def("scrub_stats", &scrub_stats)
       .def("backup", &backup)
       .def("recovery", [](const OwnedStore& owned) { return to_python(owned.store->recovery()); })
       .def("path", [](const OwnedStore& owned) { return owned.store->path(); })

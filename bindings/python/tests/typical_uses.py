@@ -38,7 +38,8 @@ def use(path: str, matrix: npt.NDArray[np.float32]) -> list[str]:
         for record in docs.scan(filter="section = 'x'"):
             found.append(record.key)
         try:
-            store.verify()
+            looked: dict[str, int] = store.verify("records", bytes_per_second=10**9, progress=None)
+            print(looked["records"], store.scrub_stats()["damaged"])
         except anear.CorruptionError as error:
             print(error.code, error.subcode, error.record, error.position)
         taken: dict[str, int] = store.backup("backups", progress=lambda done, total: done < total)

@@ -48,6 +48,17 @@ struct StoreOptions {
   /// `stats()` shows as stalls: the scan of the tail stays bounded. While the collection is
   /// searched they wait from a sixteenth of it on, but from no less than 1,024.
   std::size_t tail_records_max = 32'768;
+  /// Row files and images are copied to memory when they are opened, instead of mapped: who shrinks
+  /// or changes such a file in place, which anear never does, then does not touch what is searched.
+  /// A mapped file that is shrunk ends the process (SIGBUS) where it is read. Costs the memory of
+  /// all rows, in each process, and time at the opening (docs/adr/0019).
+  bool copy_files = false;
+  /// A thread of the store reads all of its files against their checksums, again and again, at no
+  /// more than this rate (Store::scrub_stats() tells of it). 0: never.
+  std::uint64_t scrub_bytes_per_second = 0;
+  /// From the end of one pass over the files to the beginning of the next: a week. The first one
+  /// begins with the opening.
+  std::uint32_t scrub_every_s = 7 * 24 * 3600;
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).
   bool in_memory =

@@ -168,6 +168,9 @@ struct CollectionStats {
   /// Not 0: the commit of an erase that is not finished. The records are gone, their bytes may
   /// still stand in files.
   Sequence erasing = 0;
+  /// Known to be damaged of the collection's files and of those that all share: see
+  /// Store::scrub_stats().
+  std::uint64_t damaged_files = 0;
   bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt.
   std::string reason{};   ///< Why degraded or read-only; empty otherwise.
 };

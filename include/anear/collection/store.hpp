@@ -12,6 +12,7 @@
 #include "anear/collection/backup.hpp"
 #include "anear/collection/collection.hpp"
 #include "anear/collection/options.hpp"
+#include "anear/collection/verify.hpp"
 #include "anear/core/error.hpp"
 
 namespace anear {
@@ -54,14 +55,6 @@ struct RepairReport {
   bool changed() const noexcept {
     return keys != 0 || containers != 0 || indexes != 0 || !lost.empty();
   }
-};
-
-/// What verify() looked at. Damage is an Error (kCorruption), not a report.
-struct VerifyReport {
-  std::uint64_t collections = 0;
-  std::uint64_t records = 0;
-  std::uint64_t rows = 0;
-  std::uint64_t images = 0;
 };
 
 class Store {
@@ -117,9 +110,15 @@ class Store {
 
   /// Flushes every collection.
   Status flush();
-  /// Reads every record, row and image back, checks them against their checksums and each other.
-  /// Slow: reads all bytes.
-  Result<VerifyReport> verify() const;
+  /// Reads the store back, as far as VerifyOptions::level says: everything, unless it is told
+  /// otherwise. Slow: reads all bytes. Beside searches and writes; above kChecksums the indexes and
+  /// images of the collection that is looked at are not renewed meanwhile. kCorruption: the first
+  /// thing that does not fit; a file is kept in mind (scrub_stats()). kSnapshotExpired (read-only):
+  /// the writer replaced files; refresh() and call again. kCancelled, kClosed: stopped by the
+  /// progress callback, or by close().
+  Result<VerifyReport> verify(const VerifyOptions& options = {}) const;
+  /// Which files were found damaged, and what was read for it.
+  Result<ScrubStats> scrub_stats() const;
 
   /// Takes a backup of the whole store into `directory`, beside searches and writes: the state as
   /// of one commit. The directory keeps the backups of one store; it is made when it is missing

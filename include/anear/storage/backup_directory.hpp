@@ -26,18 +26,11 @@
 #include "anear/core/error.hpp"
 #include "anear/storage/backup_manifest.hpp"
 #include "anear/storage/backup_source.hpp"
+#include "anear/storage/byte_progress.hpp"
 #include "anear/storage/file_system.hpp"
 #include "anear/storage/store_lock.hpp"
 
 namespace anear::storage {
-
-/// Is told how much a long copy has done.
-class CopyProgress {
- public:
-  virtual ~CopyProgress() = default;
-  /// `bytes` more; an error ends the copy with it.
-  virtual Status advance(std::uint64_t bytes) = 0;
-};
 
 struct BackupEntry {
   std::uint64_t number = 0;
@@ -60,7 +53,7 @@ class BackupWriter {
   bool holds(const BackupSource& source) const;
   struct How {
     bool hard_link = false;  ///< Where the file never changes and the file systems allow it.
-    CopyProgress& progress;
+    ByteProgress& progress;
   };
   /// Takes the file in, from a store's directory; its path is that of a BackupFile. kCorruption: it
   /// is shorter, or another than `crc32c` says.
@@ -102,9 +95,9 @@ struct BackupPlace {
 /// them. Each is compared with its length and checksum: kCorruption names the first that is
 /// missing (kNotFound does not occur), of another length (kTruncated) or of other bytes
 /// (kChecksum).
-Status restore_files(const BackupPlace& backup, const std::string& target, CopyProgress& progress);
+Status restore_files(const BackupPlace& backup, const std::string& target, ByteProgress& progress);
 /// The same comparison, without writing.
-Status check_files(const BackupPlace& backup, CopyProgress& progress);
+Status check_files(const BackupPlace& backup, ByteProgress& progress);
 
 struct PruneOutcome {
   std::uint64_t backups = 0;  ///< Removed.

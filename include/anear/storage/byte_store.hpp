@@ -22,6 +22,7 @@
 #include "anear/core/types.hpp"
 #include "anear/storage/backup_source.hpp"
 #include "anear/storage/file_list.hpp"
+#include "anear/storage/stored_file.hpp"
 
 namespace anear::storage {
 
@@ -132,14 +133,8 @@ struct PurgeOptions {
   const std::atomic<bool>* cancelled = nullptr;  ///< Turns true: kCancelled, soon.
 };
 
-/// A file that stands in place of others.
-struct PurgedFile {
-  std::string path;  ///< In the store's directory.
-  std::uint64_t bytes = 0;
-  std::optional<std::uint32_t> crc32c{};  ///< Of its bytes, where it never changes.
-};
 struct PurgeReport {
-  std::vector<PurgedFile> files;     ///< Of the store as it is now.
+  std::vector<StoredFile> files;     ///< Tables of the store as it is now.
   std::vector<std::string> removed;  ///< Files that are gone, by their paths.
 };
 
@@ -189,6 +184,9 @@ class ByteStore {
   /// reads, flushes and compactions. What was written since the last flush() is in the copy of the
   /// log. kInvalidArgument in memory, kReadOnly where nothing can be written.
   virtual Result<std::unique_ptr<ByteCheckpoint>> checkpoint() = 0;
+  /// The tables of this moment, by their paths in the store's directory; nothing in memory. They
+  /// never change, and may be gone soon.
+  virtual Result<std::vector<StoredFile>> tables() const = 0;
   /// Reads every byte at rest against its checksum. Slow.
   virtual Status verify() const = 0;
   /// What the database complained about since it was opened, for the recovery report ("dropping 22

@@ -23,6 +23,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
+#include "anear/storage/byte_progress.hpp"
 #include "anear/storage/checksum.hpp"
 #include "anear/storage/file_system.hpp"
 #include "anear/storage/store_directory.hpp"
@@ -75,11 +76,24 @@ struct ImageIdentity {
 Result<ImageIdentity> identify_image(FileSystem& files, const std::string& directory,
                                      const std::string& name, const StoreId& store);
 
-/// Maps an image and checks all of it before it returns: reads every byte once. kNotFound,
-/// kUnsupportedFormat (kForeignFile, kNewerFormat), kCorruption (kTruncated, kChecksum,
+/// Where the bytes of an open image stand.
+enum class ImageBytes : std::uint8_t {
+  kMapped,  ///< In the file, mapped: memory is the kernel's to give and take. Who shrinks or
+            ///< changes the file later, changes the image (FileSystem::map_private).
+  kCopied,  ///< In memory of the process, whatever happens to the file.
+};
+
+/// Maps or copies an image and checks all of it before it returns: reads every byte once.
+/// kNotFound, kUnsupportedFormat (kForeignFile, kNewerFormat), kCorruption (kTruncated, kChecksum,
 /// kForeignFile for an image of another store) with the file and, in Error::position, the offset.
 Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
-                         const StoreId& store);
+                         const StoreId& store, ImageBytes bytes = ImageBytes::kMapped);
+
+/// Reads and checks what open_image() does, with the same errors, and keeps nothing. Maps nothing:
+/// a file that is changed meanwhile is damaged, no more. The file is not held open while
+/// `progress` is told, so that one that is removed meanwhile takes no space; kNotFound then.
+Status check_image(FileSystem& files, const std::string& directory, const std::string& name,
+                   const StoreId& store, ByteProgress& progress);
 
 /// For saving what can be saved: as open_image(), but only the section table is checked, not what
 /// is in the sections, nor what the header's checksum is over.
