@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <utility>
 
+#include "anear/core/parallel.hpp"
 #include "sealed.hpp"
 #include "storage/schema/sections_generated.h"
 
@@ -215,40 +217,64 @@ bool read_section(const fb::Section& from, std::uint64_t end, ImageSectionIn& to
   return to.count <= (end - offset) / to.stride;
 }
 
-/// Checks the first `bytes` behind the header: `blocks` gives each block and is told when it is
-/// done.
-template <typename Blocks>
-Status check_blocks(const fb::SectionTable& table, std::uint64_t bytes, const std::string& path,
-                    Blocks&& blocks) {
-  const std::uint64_t block_bytes = table.block_bytes();
-  const bool fits =
-      block_bytes != 0 && table.checksums()->size() == (bytes + block_bytes - 1) / block_bytes;
-  if (!fits) return image_error(path, "its section table is wrong", Subcode::kNone, 0);
-  for (flatbuffers::uoffset_t i = 0; i < table.checksums()->size(); ++i) {
-    const std::uint64_t begin = i * block_bytes;
-    const Result<std::span<const std::byte>> block =
-        blocks.at(kHeaderBytes + begin, std::min(block_bytes, bytes - begin));
-    if (!block) return block.error();
-    if (checksum64(*block) != table.checksums()->Get(i)) {
-      return image_error(path, "a block is damaged", Subcode::kChecksum, kHeaderBytes + begin);
-    }
-    if (Status goes_on = blocks.done(block->size()); !goes_on) return goes_on;
+/// The blocks that follow the header, and their checksums.
+class Blocks {
+ public:
+  Blocks(const fb::SectionTable& table, const HeaderBytes& head)
+      : table_(table), bytes_(head.table_offset - kHeaderBytes) {}
+
+  bool fit() const {
+    const std::uint64_t block = table_.block_bytes();
+    return block != 0 && count() == (bytes_ + block - 1) / block;
   }
-  return {};
+  std::size_t count() const { return table_.checksums()->size(); }
+  std::uint64_t offset(std::size_t i) const { return kHeaderBytes + i * table_.block_bytes(); }
+  std::uint64_t size(std::size_t i) const {
+    return std::min<std::uint64_t>(table_.block_bytes(), kHeaderBytes + bytes_ - offset(i));
+  }
+  bool is_whole(std::size_t i, std::span<const std::byte> block) const {
+    return checksum64(block) == table_.checksums()->Get(static_cast<flatbuffers::uoffset_t>(i));
+  }
+
+ private:
+  const fb::SectionTable& table_;
+  std::uint64_t bytes_;
+};
+
+Error wrong_table(const std::string& path) {
+  return image_error(path, "its section table is wrong", Subcode::kNone, 0);
+}
+
+Error damaged_block(const std::string& path, std::uint64_t offset) {
+  return image_error(path, "a block is damaged", Subcode::kChecksum, offset);
+}
+
+/// On all processors: an opening waits for it.
+Status check_in_memory(const Blocks& blocks, std::span<const std::byte> file,
+                       const std::string& path) {
+  constexpr std::size_t kBlocksAtOnce = 64;
+  if (!blocks.fit()) return wrong_table(path);
+  std::atomic<std::size_t> first_damaged{blocks.count()};
+  parallel_for_joined(blocks.count(), 0, kBlocksAtOnce,
+                      [&](std::size_t begin, std::size_t end, std::size_t) {
+                        for (std::size_t i = begin; i < end; ++i) {
+                          if (blocks.is_whole(i, file.subspan(blocks.offset(i), blocks.size(i))))
+                            continue;
+                          std::size_t first = first_damaged;
+                          while (i < first && !first_damaged.compare_exchange_weak(first, i)) {
+                          }
+                          break;
+                        }
+                        return true;
+                      });
+  if (first_damaged == blocks.count()) return {};
+  return damaged_block(path, blocks.offset(first_damaged));
 }
 
 /// The bytes of a file, and its path for messages.
 struct FileBytes {
   std::span<std::byte> bytes;
   const std::string& path;
-};
-
-struct BlocksInMemory {
-  std::span<const std::byte> file;
-  std::span<const std::byte> at(std::uint64_t offset, std::uint64_t length) const {
-    return file.subspan(offset, length);
-  }
-  Status done(std::uint64_t) const { return {}; }
 };
 
 Status read_sections(const HeaderBytes& head, FileBytes file, Trust trust,
@@ -260,11 +286,7 @@ Status read_sections(const HeaderBytes& head, FileBytes file, Trust trust,
     return damaged_table(path, head);
   }
   if (trust == Trust::kNothing) {
-    if (Status checked =
-            check_blocks(*table, head.table_offset - kHeaderBytes, path, BlocksInMemory{bytes});
-        !checked) {
-      return checked;
-    }
+    if (Status checked = check_in_memory({*table, head}, bytes, path); !checked) return checked;
   }
   for (const fb::Section* from : *table->sections()) {
     ImageSectionIn to;
@@ -331,28 +353,25 @@ Result<Outline> read_outline(FileSystem& files, const std::string& path, const S
 }
 
 /// Reads an image block by block, and opens it for each.
-class BlocksOnDisk {
- public:
-  BlocksOnDisk(FileSystem& files, const std::string& path, ByteProgress& progress)
-      : files_(files), path_(path), progress_(progress) {}
-
-  Result<std::span<const std::byte>> at(std::uint64_t offset, std::uint64_t length) {
-    const auto file = files_.open(path_, OpenMode::kRead);
-    if (!file) return file.error();
-    block_.resize(length);
-    const auto got = (*file)->read_at(offset, block_);
-    if (!got) return got.error();
-    if (*got == length) return std::span<const std::byte>(block_);
-    return image_error(path_, "cut short", Subcode::kTruncated, offset + *got);
+Status check_on_disk(const Blocks& blocks, FileSystem& files, const std::string& path,
+                     ByteProgress& progress) {
+  if (!blocks.fit()) return wrong_table(path);
+  std::vector<std::byte> block;
+  for (std::size_t i = 0; i < blocks.count(); ++i) {
+    {
+      const auto file = files.open(path, OpenMode::kRead);
+      if (!file) return file.error();
+      block.resize(blocks.size(i));
+      const auto got = (*file)->read_at(blocks.offset(i), block);
+      if (!got) return got.error();
+      if (*got != block.size())
+        return image_error(path, "cut short", Subcode::kTruncated, blocks.offset(i) + *got);
+    }
+    if (!blocks.is_whole(i, block)) return damaged_block(path, blocks.offset(i));
+    if (Status goes_on = progress.advance(block.size()); !goes_on) return goes_on;
   }
-  Status done(std::uint64_t bytes) { return progress_.advance(bytes); }
-
- private:
-  FileSystem& files_;
-  const std::string& path_;
-  ByteProgress& progress_;
-  std::vector<std::byte> block_;
-};
+  return {};
+}
 
 }  // namespace
 
@@ -411,8 +430,7 @@ Status check_image(FileSystem& files, const std::string& directory, const std::s
       return image_error(path, "its section table is wrong", Subcode::kNone, head.table_offset);
   }
   if (Status told = progress.advance(kHeaderBytes + outline->table.size()); !told) return told;
-  return check_blocks(*table, head.table_offset - kHeaderBytes, path,
-                      BlocksOnDisk(files, path, progress));
+  return check_on_disk({*table, head}, files, path, progress);
 }
 
 Result<Image> open_damaged_image(FileSystem& files, const std::string& directory,

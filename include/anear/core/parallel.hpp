@@ -81,11 +81,7 @@ struct Worker {
 };
 
 template <typename Body>
-void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
-#if defined(_OPENMP) && !defined(ANEAR_PARALLEL_THREADS)
-#pragma omp parallel num_threads(static_cast<int>(threads))
-  queue.work(body, static_cast<std::size_t>(omp_get_thread_num()));
-#else
+void run_joined_threads(RangeQueue& queue, Body& body, std::size_t threads) {
   std::vector<Worker<Body> > workers;
   std::vector<pthread_t> started;
   workers.reserve(threads);
@@ -99,7 +95,22 @@ void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
   }
   queue.work(body, 0);
   for (const pthread_t handle : started) ::pthread_join(handle, nullptr);
+}
+
+template <typename Body>
+void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
+#if defined(_OPENMP) && !defined(ANEAR_PARALLEL_THREADS)
+#pragma omp parallel num_threads(static_cast<int>(threads))
+  queue.work(body, static_cast<std::size_t>(omp_get_thread_num()));
+#else
+  run_joined_threads(queue, body, threads);
 #endif
+}
+
+/// How many threads have something to do.
+inline std::size_t useful_threads(std::size_t count, std::size_t threads, std::size_t grain) {
+  const std::size_t most = std::max<std::size_t>(grain, 1);
+  return std::min(thread_count(threads), (count + most - 1) / most);
 }
 
 }  // namespace detail
@@ -111,13 +122,25 @@ void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
 template <typename Body>
 bool parallel_for(std::size_t count, std::size_t threads, std::size_t grain, Body&& body) {
   detail::RangeQueue queue(count, grain);
-  const std::size_t ranges =
-      (count + std::max<std::size_t>(grain, 1) - 1) / std::max<std::size_t>(grain, 1);
-  const std::size_t used = std::min(thread_count(threads), ranges);
+  const std::size_t used = detail::useful_threads(count, threads, grain);
   if (used <= 1)
     queue.work(body, 0);
   else
     detail::run_threads(queue, body, used);
+  return queue.finish();
+}
+
+/// The same on threads that end with it, which costs some 30 µs each. For what a process may do and
+/// fork afterwards: OpenMP's threads stay with the one that used them, and a child of a fork, which
+/// has none of them, waits for them forever when it uses OpenMP itself.
+template <typename Body>
+bool parallel_for_joined(std::size_t count, std::size_t threads, std::size_t grain, Body&& body) {
+  detail::RangeQueue queue(count, grain);
+  const std::size_t used = detail::useful_threads(count, threads, grain);
+  if (used <= 1)
+    queue.work(body, 0);
+  else
+    detail::run_joined_threads(queue, body, used);
   return queue.finish();
 }
 
