@@ -69,26 +69,28 @@ bool Scrubber::pause_until(Pace::Time until) {
 
 void Scrubber::run() {
   yield_to_others();
+  constexpr std::chrono::seconds kAfterFailure{60};
   const std::chrono::seconds between(runtime_.options.scrub_every_s);
+  Status done;
   do {
-    pass();
-  } while (pause_until(std::chrono::steady_clock::now() + between));
+    done = pass();
+    if (!done) runtime_.log("the scrub: " + done.error().message);
+  } while (pause_until(std::chrono::steady_clock::now() +
+                       (done ? between : std::max(between, kAfterFailure))));
 }
 
-void Scrubber::pass() {
+Status Scrubber::pass() {
   const auto files = files_at_rest(runtime_);
-  if (!files) {
-    runtime_.log("the scrub cannot list the store's files: " + files.error().message);
-    return;
-  }
+  if (!files) return files.error();
   Reading reading(*this);
   for (const FileAtRest& file : *files) {
     const Status read = check_file_at_rest(runtime_, file, reading);
-    if (!pause_until({})) return;
+    if (!pause_until({})) return {};
     note(file, read);
     if (!read && file.kind == FileKind::kImage) replace(file, read.error());
   }
   finish_pass(*files, bytes_so_far_);
+  return {};
 }
 
 void Scrubber::replace(const FileAtRest& image, const Error& error) {

@@ -69,7 +69,7 @@ class Scrubber {
   };
 
   void run();
-  void pass();
+  Status pass();
   /// A damaged image is derived: the index is built again.
   void replace(const FileAtRest& image, const Error& error);
 
