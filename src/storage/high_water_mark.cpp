@@ -100,7 +100,10 @@ Result<std::unique_ptr<File>> open_marks(FileSystem& files, const std::string& p
                                          OpenMode mode) {
   auto file = files.open(path, mode);
   if (!file && file.error().code == ErrorCode::kNotFound) {
-    return mark_error(path, "it is missing", Subcode::kTruncated);
+    return mark_error(path,
+                      "it is missing, so that nobody can tell whether commits were lost; put it "
+                      "back, or restore a backup",
+                      Subcode::kTruncated);
   }
   return file;
 }

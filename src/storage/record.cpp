@@ -1,6 +1,7 @@
 #include "anear/storage/record.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sealed.hpp"
 #include "storage/schema/record_generated.h"
@@ -73,7 +74,10 @@ Offset<fb::Field> build_field(Builder& builder, const Field& field) {
   // Null has the number 0, all others those of FieldType.
   out.add_kind(static_cast<fb::FieldKind>(type_of(field.second)));
   out.add_number(parts.number);
+  // FlatBuffers leaves out what equals the default, and -0.0 equals 0.
+  builder.ForceDefaults(std::signbit(parts.real));
   out.add_real(parts.real);
+  builder.ForceDefaults(false);
   if (!parts.text.IsNull()) out.add_text(parts.text);
   if (!parts.booleans.IsNull()) out.add_booleans(parts.booleans);
   if (!parts.numbers.IsNull()) out.add_numbers(parts.numbers);

@@ -140,9 +140,10 @@ Result<DirectoryKind> inspect_directory(FileSystem& files, const std::string& di
   if (holds(kIdentityFile)) return DirectoryKind::kStore;
   if (holds(kRestoringFile)) return DirectoryKind::kUnfinishedRestore;
   for (const std::string& name : *names) {
-    if (!is_left_by_creation(name)) {
-      return foreign(directory, "it holds '" + name + "' but no file '" + kIdentityFile + "'");
-    }
+    if (is_left_by_creation(name)) continue;
+    return foreign(directory,
+                   "it holds '" + name + "' but no file '" + kIdentityFile + "'" +
+                       (holds(kMarkFile) ? "; if this was a store, restore a backup" : ""));
   }
   return DirectoryKind::kEmpty;
 }

@@ -231,6 +231,22 @@ std::size_t copies_found(const HnswIndex& index, const test::Rows& rows,
   }));
 }
 
+TEST_CASE("After reconnect() a link leads to every row where they crowd into one direction") {
+  const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});
+  const std::size_t count = test::takes_few_rows() ? 2'000 : 8'000;
+  test::Rows rows{2, {}};
+  for (std::size_t i = 0; i < count; ++i) {
+    rows.values.push_back(1.0F);
+    rows.values.push_back(1.0F / static_cast<float>(1 + i));
+  }
+  auto index = HnswIndex::create(2, {.metric = Metric::kCosine, .codes = ScalarKind::kF32});
+  REQUIRE(index->insert(rows.view(), test::first_slots(count), {.threads = threads}));
+  CHECK(index->unreachable() > 0);
+  index->reconnect();
+  CHECK(index->unreachable() == 0);
+  CHECK(index->verify());
+}
+
 TEST_CASE("Rows that are equal hide neither each other nor what is near them") {
   const Metric metric = GENERATE(Metric::kL2, Metric::kCosine);
   const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF32);

@@ -240,7 +240,6 @@ def test_parts_of_two_stores_are_never_served_as_one(tmp_path, source):
     kept_or_refused(tmp_path / "s", older, newer)
 
 
-@known_defect("the message says what is missing, not what to do")
 @pytest.mark.parametrize("name", ["ANEAR", "MARK"])
 def test_the_error_of_a_missing_file_says_what_can_be_done(tmp_path, name):
     create(tmp_path / "s")[0].close()
@@ -580,7 +579,6 @@ def test_what_is_acknowledged_beside_a_close_is_there_and_nothing_else(tmp_path)
 # Values.
 
 
-@known_defect("a Float64 field of -0.0 is stored as the default of its table, which is 0.0; in a list the sign stays")
 def test_minus_zero_keeps_its_sign(tmp_path):
     with anear.open(tmp_path / "s") as store:
         docs = store.create_collection("docs", None, {"x": anear.Float64(), "xs": anear.Float64List()})
@@ -589,7 +587,6 @@ def test_minus_zero_keeps_its_sign(tmp_path):
         assert np.signbit(docs.get("a").fields["xs"][0]) and np.signbit(docs.get("a").fields["x"])
 
 
-@known_defect("reconnect() may leave positions that no link leads to, which verify() and repair() take for damage")
 def test_rows_that_crowd_into_one_direction_are_no_damage_to_verify(tmp_path):
     count = 8_000
     rows = np.stack([np.ones(count), 1 / (1 + np.arange(count))], axis=1).astype(np.float32)

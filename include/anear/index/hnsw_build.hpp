@@ -149,43 +149,52 @@ inline void HnswIndex::connect(Position position, Level level, const std::vector
 inline void HnswIndex::reconnect() {
   const std::lock_guard<std::mutex> writer(state_->writer);
   if (state_->reconnected) return;
-  constexpr int kRoundsMax = 16;  // A link that made place may have been another one's last.
   Scratch scratch;
-  bool again = table_.size() != 0;
-  for (int round = 0; again && round < kRoundsMax; ++round) {
-    again = false;
-    std::vector<bool> seen = graph_.reachable(table_.size());
-    for (Position at = 0; at < seen.size(); ++at) {
-      if (seen[at] || !is_needed(at)) continue;
-      if (!link_from_nearest(at, seen, scratch)) again = true;
-      graph_.reach(at, seen);
-    }
+  std::vector<Position> tree = graph_.spanning_tree(table_.size());
+  for (Position at = 0; at < tree.size(); ++at) {
+    if (tree[at] != kNoPosition || !is_needed(at)) continue;
+    tree[at] = link_from_near(at, tree, scratch);
+    graph_.grow(tree, at);
   }
   state_->reconnected = true;
 }
 
-inline bool HnswIndex::link_from_nearest(Position position, const std::vector<bool>& seen,
-                                         Scratch& scratch) {
+inline Position HnswIndex::link_from_near(Position position, const std::vector<Position>& tree,
+                                          Scratch& scratch) {
   table_.codes().prepare(position, scratch.code_query);
   const HnswGraph::Entry entry = graph_.entry();
   Position nearest = descend(scratch.code_query, entry, 0, scratch, nullptr);
   // What is reached from above alone leads nowhere on level 0.
-  if (!seen[nearest]) nearest = entry.position;
+  if (tree[nearest] == kNoPosition) nearest = entry.position;
   const Walk walk{.ef = options_.ef_construction, .hidden = position, .building = true};
   beam_search(scratch.code_query, nearest, walk, scratch, nullptr);
-  for (const Neighbor& candidate : scratch.pool) {
-    const Position at = candidate.reference & ~kExpanded;
-    if (at == position) continue;
-    const HnswGraph::Lock lock(graph_, at);
-    if (graph_.add_link(at, 0, position)) return true;
+  for (const bool in_place : {false, true}) {
+    for (const Neighbor& candidate : scratch.pool) {
+      const Position at = candidate.reference & ~kExpanded;
+      if (at != position && link_beside(tree, at, position, in_place)) return at;
+    }
   }
-  const Position at = scratch.pool.front().reference & ~kExpanded;
-  const HnswGraph::Lock lock(graph_, at);
-  scratch.positions.resize(graph_.links_max(0));
-  scratch.positions.resize(graph_.links(at, 0, scratch.positions.data()));
-  scratch.positions.back() = position;
-  graph_.set_links(at, 0, scratch.positions);
-  return false;
+  // All near ones have only links of the tree. A leaf of it has others, or room.
+  for (Position at = 0;; ++at) {
+    if (tree[at] != kNoPosition && link_beside(tree, at, position, true)) return at;
+  }
+}
+
+/// Adds a link, `in_place` of one that the tree does not need if there is no room.
+inline bool HnswIndex::link_beside(const std::vector<Position>& tree, Position from, Position to,
+                                   bool in_place) {
+  const HnswGraph::Lock lock(graph_, from);
+  if (graph_.add_link(from, 0, to)) return true;
+  if (!in_place) return false;
+  std::vector<Position> links(graph_.links_max(0));
+  links.resize(graph_.links(from, 0, links.data()));
+  const auto spare = std::find_if(links.rbegin(), links.rend(), [&](Position link) {
+    return link >= tree.size() || tree[link] != from;
+  });
+  if (spare == links.rend()) return false;
+  *spare = to;
+  graph_.set_links(from, 0, links);
+  return true;
 }
 
 }  // namespace ANEAR_ISA_NAMESPACE

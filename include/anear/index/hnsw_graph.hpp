@@ -162,23 +162,28 @@ class HnswGraph {
     store(first, copy + 1);
   }
 
-  /// Which of the first `total` positions the entry leads to on level 0. Walks the whole graph.
-  std::vector<bool> reachable(std::size_t total) const {
-    std::vector<bool> seen(total, false);
-    if (total != 0) reach(entry().position, seen);
-    return seen;
+  /// A tree of links on level 0 over what the entry leads to: for each of the first `total`
+  /// positions the one whose link leads to it (the entry's is itself), kNoPosition where none does.
+  /// Walks the whole graph.
+  std::vector<Position> spanning_tree(std::size_t total) const {
+    std::vector<Position> tree(total, kNoPosition);
+    if (total == 0) return tree;
+    const Position root = entry().position;
+    tree[root] = root;
+    grow(tree, root);
+    return tree;
   }
-  /// Adds to `seen` what `from` leads to on level 0 through positions that were not seen yet.
-  void reach(Position from, std::vector<bool>& seen) const {
+  /// Adds to the tree what `from`, which is in it, leads to through positions that were not.
+  void grow(std::vector<Position>& tree, Position from) const {
     std::vector<Position> open{from};
     std::vector<Position> linked(links_max(0));
-    seen[from] = true;
     while (!open.empty()) {
-      const std::size_t count = links(open.back(), 0, linked.data());
+      const Position at = open.back();
       open.pop_back();
+      const std::size_t count = links(at, 0, linked.data());
       for (std::size_t i = 0; i < count; ++i) {
-        if (linked[i] >= seen.size() || seen[linked[i]]) continue;
-        seen[linked[i]] = true;
+        if (linked[i] >= tree.size() || tree[linked[i]] != kNoPosition) continue;
+        tree[linked[i]] = at;
         open.push_back(linked[i]);
       }
     }

@@ -80,9 +80,9 @@ class HnswIndex : public TableIndex {
   /// How many live positions no link on level 0 leads to, directly or not, from the entry point.
   /// Walks the whole graph.
   std::size_t unreachable() const;
-  /// Gives each of them a link from the nearest position that has room for one, so that
-  /// unreachable() is 0: pruning can take the last link to a position away. Walks the whole graph,
-  /// and searches for each.
+  /// Gives each of them a link from a position near to it that has room for one, or has one that
+  /// nothing hangs on, so that unreachable() is 0: pruning can take the last link to a position
+  /// away. Walks the whole graph, and searches for each.
   void reconnect();
   /// As that of every index; a position that no link leads to is damage where reconnect() came
   /// after the last insert(), as it did in every image that a store wrote.
@@ -159,9 +159,9 @@ class HnswIndex : public TableIndex {
   void connect(Position position, Level level, const std::vector<Neighbor>& chosen,
                Scratch& scratch);
   void choose_links(std::vector<Neighbor>& candidates, std::size_t most, Scratch& scratch) const;
-  /// False when none of the positions near to it had room: then the last link of the nearest one
-  /// made place.
-  bool link_from_nearest(Position position, const std::vector<bool>& seen, Scratch& scratch);
+  /// From where it was linked: one of the tree, near to it if possible.
+  Position link_from_near(Position position, const std::vector<Position>& tree, Scratch& scratch);
+  bool link_beside(const std::vector<Position>& tree, Position from, Position to, bool in_place);
   /// Greedy walks from the entry point down to `level`, which it leaves to the caller.
   Position descend(const PreparedQuery& query, HnswGraph::Entry entry, Level level,
                    Scratch& scratch, SearchCost* cost) const;
@@ -545,9 +545,10 @@ inline void HnswIndex::measure(const std::vector<OwnQuery>& queries, const SlotS
 }
 
 inline std::size_t HnswIndex::unreachable() const {
-  const std::vector<bool> seen = graph_.reachable(table_.size());
+  const std::vector<Position> tree = graph_.spanning_tree(table_.size());
   std::size_t missing = 0;
-  for (Position at = 0; at < seen.size(); ++at) missing += !seen[at] && is_needed(at) ? 1 : 0;
+  for (Position at = 0; at < tree.size(); ++at)
+    missing += tree[at] == kNoPosition && is_needed(at) ? 1 : 0;
   return missing;
 }
 
