@@ -104,11 +104,16 @@ Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kin
   auto prepared = prepare(batch, collection.schema);  // 1. A bad record is refused untouched.
   if (!prepared) return std::move(prepared).error();
   request.batch = std::move(*prepared);
+  if (Status room = collection.runtime->headroom.admit(request.batch.bytes); !room)
+    return std::move(room).error();
   return commit(collection, request);
 }
 
 Result<Sequence> commit(CollectionState& collection, WriteRequest& request) {
   StoreRuntime& runtime = *collection.runtime;
+  constexpr std::size_t kRemovalBytesAbout = 256;
+  if (request.removes())
+    runtime.headroom.make_way(kRemovalBytesAbout * (1 + request.batch.records.size()));
   runtime.commits->submit(request);  // 2. A leader writes, syncs, marks, publishes, wakes us.
   if (!request.status) return std::move(request.status).error();
   // 3. The indexer takes it from here. What it cannot do is no failure of this write.
@@ -443,9 +448,11 @@ Result<CollectionStats> Collection::stats() const {
   stats.image_bytes = impl_->image_bytes;
   stats.image_sequence = impl_->image_sequence;
   stats.erasing = impl_->erasing;
+  const Status room = impl_->runtime->headroom.look().admits;
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
+  if (!room) stats.reason = room.error().message;
   if (const Status writable = view.bytes->check_writable(); !writable)
     stats.reason = writable.error().message;
   return stats;

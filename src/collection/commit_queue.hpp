@@ -45,6 +45,8 @@ struct WriteRequest {
   /// Whether it has to see all that was committed before it.
   bool is_alone() const noexcept { return kind == Kind::kDeleteMatching || kind == Kind::kErase; }
 
+  bool removes() const noexcept { return kind != Kind::kUpsert && kind != Kind::kUpdate; }
+
   // The outcome.
   Status status{};
   Sequence sequence = 0;     ///< Of the commit; that of the one before when nothing was to be done.

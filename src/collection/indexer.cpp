@@ -41,6 +41,12 @@ void yield_to_others() {
 #endif
 }
 
+std::uint64_t bytes_of_indexes(const CollectionVersion& version) {
+  std::uint64_t bytes = 0;
+  for (const SearchedVector& vector : version.vectors) bytes += vector.index->bytes();
+  return bytes;
+}
+
 /// The beginning of `tail`, at most `most` rows of it.
 Tail first_rows(const Tail& tail, std::size_t most) {
   Tail first;
@@ -129,6 +135,16 @@ void Indexer::remove(const CollectionState& collection) {
   const std::lock_guard hold(mutex_);
   collections_.erase(&collection);
   std::erase(dirty_, &collection);
+}
+
+std::uint64_t Indexer::largest_image_bytes() {
+  std::uint64_t largest = 0;
+  const std::lock_guard hold(mutex_);
+  for (const auto& [state, held] : collections_) {
+    if (const auto collection = held.lock())
+      largest = std::max({largest, collection->image_bytes.load(), collection->index_bytes.load()});
+  }
+  return largest;
 }
 
 Status Indexer::wrote(CollectionState& collection) {
@@ -231,7 +247,9 @@ Status Indexer::index(CollectionState& collection, Images images) {
   if (status) status = calibrate(collection);
   // What was measured may ask for other codes.
   if (status) status = rebuild(collection);
+  collection.index_bytes = bytes_of_indexes(*collection.pin().version);
   if (status) status = renew_images(collection, images);
+  make_room(collection, images);
   const std::lock_guard publishing(runtime_.versions);
   if (!status) {
     // Answers stay right, since what is not indexed is scanned; writers must not wait for more.
@@ -409,6 +427,16 @@ Status Indexer::calibrate(CollectionState& collection) {
     ++collection.changed_since_image;
   }
   return {};
+}
+
+/// Where writes are refused for want of space. Not for a few records: it reads and writes tables.
+void Indexer::make_room(CollectionState& collection, Images images) {
+  const std::uint64_t removed = collection.removed;
+  const std::uint64_t live = collection.pin()->live.count();
+  const bool due = removed > live / 8 || images == Images::kNow;
+  if (removed == 0 || !due || collection.dropped || !runtime_.headroom.is_full()) return;
+  if (Status done = reclaim_removed(collection); !done)
+    runtime_.log("reclaiming space: " + done.error().message);
 }
 
 Status Indexer::renew_images(CollectionState& collection, Images images) {

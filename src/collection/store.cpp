@@ -23,6 +23,12 @@ namespace anear {
 
 using storage::Family;
 
+namespace {
+
+constexpr std::uint64_t kManifestBytesAbout = 4'096;
+
+}  // namespace
+
 Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
   constexpr int kAttemptsMax = 8;
   for (int attempt = 1;; ++attempt) {
@@ -159,6 +165,8 @@ Result<Collection> Store::create_collection(const std::string& name,
   if (Status writable = runtime.check_writable(); !writable) return std::move(writable).error();
   if (Status checked = check_name(name, "collection"); !checked) return std::move(checked).error();
   if (Status checked = check_schema(schema); !checked) return std::move(checked).error();
+  if (Status room = runtime.headroom.admit(kManifestBytesAbout); !room)
+    return std::move(room).error();
 
   const std::lock_guard hold(impl_->mutex);
   if (impl_->collections.contains(name)) {
@@ -286,6 +294,25 @@ Result<BackupReport> Store::backup(const std::string& directory,
   const auto guard = CallGuard::enter(*impl_->runtime);
   if (!guard) return guard.error();
   return take_backup(*impl_->runtime, directory, options);
+}
+
+Result<StoreState> Store::state() const {
+  StoreRuntime& runtime = *impl_->runtime;
+  const auto guard = CallGuard::enter(runtime);
+  if (!guard) return guard.error();
+  const Headroom::Look seen = runtime.headroom.look();
+  StoreState state{.free_bytes = seen.free_bytes, .reserved_bytes = seen.reserved_bytes};
+  const auto refuse = [&](WriteState writes, const Status& why) {
+    state.writes = writes;
+    state.reason = why.error().message;
+  };
+  if (Status writable = runtime.check_writable(); !writable)
+    refuse(WriteState::kReadOnly, writable);
+  else if (Status healthy = runtime.pinned_bytes()->check_writable(); !healthy)
+    refuse(WriteState::kStopped, healthy);
+  else if (!seen.admits)
+    refuse(WriteState::kFull, seen.admits);
+  return state;
 }
 
 const RecoveryReport& Store::recovery() const noexcept { return impl_->runtime->recovery; }

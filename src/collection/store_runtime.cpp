@@ -57,6 +57,11 @@ std::shared_ptr<const storage::ByteStore> StoreRuntime::pinned_bytes() {
   return bytes;
 }
 
+std::shared_ptr<storage::ByteStore> StoreRuntime::writable_bytes() {
+  const std::lock_guard hold(versions);
+  return bytes != nullptr && bytes->check_writable() ? bytes : nullptr;
+}
+
 Status StoreRuntime::check_writable() const {
   if (!options.read_only) return {};
   return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};

@@ -32,6 +32,7 @@
 #include "anear/storage/store_directory.hpp"
 #include "anear/storage/store_lock.hpp"
 #include "collection/filter_cache.hpp"
+#include "collection/headroom.hpp"
 #include "collection/key_table.hpp"
 #include "collection/version.hpp"
 
@@ -101,6 +102,7 @@ struct StoreRuntime {
   storage::SnapshotPointer snapshot;          ///< Of the bytes as of `last_sequence`.
   Sequence last_sequence = 0;
 
+  Headroom headroom{*this};
   std::unique_ptr<CommitQueue> commits;
   std::unique_ptr<Indexer> indexer;
 
@@ -116,6 +118,8 @@ struct StoreRuntime {
   void remove_file(const std::string& file) const;
   /// What is read now; a refresh does not take it away.
   std::shared_ptr<const storage::ByteStore> pinned_bytes();
+  /// Where writes go; null where they are refused.
+  std::shared_ptr<storage::ByteStore> writable_bytes();
   /// kReadOnly when it was opened so.
   Status check_writable() const;
   void log(const std::string& message) const;
@@ -194,9 +198,11 @@ struct CollectionState {
       row_files_of;  ///< Whose rows the manifest's files hold.
 
   std::atomic<Sequence> erasing{0};  ///< The commit of an erase that is not finished.
+  std::atomic<std::uint64_t> removed{0};  ///< Records, since the last reclaim_removed().
   std::atomic<std::uint64_t> stalls{0};
   std::atomic<std::int64_t> searched_ms{0};  ///< Of the steady clock: the last search, about.
   std::atomic<std::uint64_t> image_bytes{0};
+  std::atomic<std::uint64_t> index_bytes{0};  ///< Of the indexes in memory, about: of new images.
   std::atomic<Sequence> image_sequence{0};
 
   /// The newest state, pinned in one step.

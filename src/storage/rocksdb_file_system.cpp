@@ -429,9 +429,9 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus GetFreeSpace(const std::string& path, const IOOptions&, std::uint64_t* bytes,
                         IODebugContext*) override {
-    const auto free = files_->free_space(path);
-    if (!free) return to_rocksdb(free.error());
-    *bytes = *free;
+    const auto space = files_->space(path);
+    if (!space) return to_rocksdb(space.error());
+    *bytes = space->free_bytes;
     return IOStatus::OK();
   }
   IOStatus IsDirectory(const std::string& path, const IOOptions&, bool* is_directory,

@@ -108,7 +108,7 @@ Error to_error(const rocksdb::Status& status) {
   ErrorCode code = ErrorCode::kInternal;
   if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kIo;
   if (status.IsPathNotFound()) code = ErrorCode::kCorruption;  // A file that the list names.
-  if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
+  if (status.IsNoSpace() || status.IsCompactionTooLarge()) code = ErrorCode::kNoSpace;
   if (status.IsCorruption()) code = ErrorCode::kCorruption;
   if (status.IsMemoryLimit()) code = ErrorCode::kOutOfMemory;
   return Error{code, status.ToString()};
@@ -138,6 +138,7 @@ std::vector<std::string> Warnings::lines() const {
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
   RocksdbParts parts;
   parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
+  parts.tables.reset(rocksdb::NewSstFileManager(parts.env.get()));
   parts.cache = rocksdb::NewLRUCache(32 * kMiB);
   parts.log_follows = std::make_unique<LogFollows>(parts.access->listed_entry);
   return parts;
@@ -164,6 +165,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   options.info_log = std::make_shared<WarningLogger>(parts.warnings);
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.sst_file_manager = parts.tables;
   options.listeners.push_back(std::make_shared<FailureListener>(parts.health));
   return options;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_manager.h>
 
 #include <atomic>
 #include <memory>
@@ -53,6 +54,7 @@ struct RocksdbParts {
   std::unique_ptr<LogFollows> log_follows;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
+  std::shared_ptr<rocksdb::SstFileManager> tables;  ///< Puts compactions off that have no room.
 };
 
 /// What a failure of RocksDB is to a caller.

@@ -4,6 +4,7 @@
 // stopped, so close() never has to wait for readers.
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_manager.h>
 #include <rocksdb/utilities/memory_util.h>
 #include <rocksdb/write_batch.h>
 
@@ -246,10 +247,14 @@ class RocksStore final : public ByteStore {
   FileListMark file_list() const override { return database_->parts.access->file_list.mark(); }
   std::uint64_t bytes_on_disk() const override;
   std::uint64_t bytes_in_memory() const override;
+  std::uint64_t bytes_to_flush() const override;
+  void leave_to_compaction(std::uint64_t bytes) override;
+  std::uint64_t bytes_of_tables() const override;
   Status close() override;
 
  private:
   Status check_health() const;
+  bool is_write_stalled() const;
   Status flush_tables() const;
   Status failed_write(const rocksdb::Status& status);
   rocksdb::Status add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const;
@@ -259,6 +264,7 @@ class RocksStore final : public ByteStore {
   const ByteStoreOptions& options_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> written_{false};
+  std::atomic<bool> is_tight_{false};  ///< Compactions may be put off for want of space.
 };
 
 Status RocksStore::write(const WriteBatch& batch, bool sync) {
@@ -270,7 +276,19 @@ Status RocksStore::write(const WriteBatch& batch, bool sync) {
   if (const rocksdb::Status added = add_entries(batch, out); !added.ok()) return to_error(added);
   rocksdb::WriteOptions options;
   options.sync = sync;
-  const rocksdb::Status written = db().Write(options, &out);
+  // Else a write could wait for a compaction that waits for space, which only deletes may give.
+  options.no_slowdown = is_tight_;
+  rocksdb::Status written = db().Write(options, &out);
+  if (written.IsIncomplete()) {
+    if (is_write_stalled()) {
+      return Error{ErrorCode::kNoSpace,
+                   "write to '" + options_.directory +
+                       "': there are too many tables, and no room on the disk to merge them. "
+                       "Nothing was written; free space"};
+    }
+    options.no_slowdown = false;
+    written = db().Write(options, &out);
+  }
   if (!written.ok()) return failed_write(written);
   written_.store(true, std::memory_order_relaxed);
   return {};
@@ -290,6 +308,11 @@ Status RocksStore::check_health() const {
                "writes stopped after a failure; close the store, see to the cause and open it "
                "again. The failure was: " +
                    database_->parts.health->reason()};
+}
+
+bool RocksStore::is_write_stalled() const {
+  std::uint64_t stopped = 0;
+  return db().GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) && stopped != 0;
 }
 
 rocksdb::Status RocksStore::add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const {
@@ -435,6 +458,27 @@ std::uint64_t RocksStore::bytes_in_memory() const {
   if (!status.ok()) return 0;
   return usage[rocksdb::MemoryUtil::kMemTableTotal] +
          usage[rocksdb::MemoryUtil::kTableReadersTotal] + usage[rocksdb::MemoryUtil::kCacheTotal];
+}
+
+std::uint64_t RocksStore::bytes_to_flush() const {
+  std::uint64_t bytes = 0;
+  const bool known = !closed_ && db().GetAggregatedIntProperty(
+                                     rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+  return known ? bytes : 0;
+}
+
+// The limit of RocksDB itself is far away, since it stops a store whose flush reaches it.
+void RocksStore::leave_to_compaction(std::uint64_t bytes) {
+  constexpr std::uint64_t kFarAway = std::uint64_t{1} << 50, kTight = std::uint64_t{1} << 30;
+  rocksdb::SstFileManager& tables = *database_->parts.tables;
+  const std::uint64_t most = tables.GetTotalSize() + bytes;
+  tables.SetCompactionBufferSize(kFarAway - std::min(kFarAway, most));
+  tables.SetMaxAllowedSpaceUsage(kFarAway);
+  is_tight_ = bytes < kTight;
+}
+
+std::uint64_t RocksStore::bytes_of_tables() const {
+  return database_->parts.tables->GetTotalSize();
 }
 
 Status RocksStore::close() {

@@ -169,7 +169,7 @@ struct CollectionStats {
   /// still stand in files.
   Sequence erasing = 0;
   bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt.
-  std::string reason{};   ///< Why degraded or read-only; empty otherwise.
+  std::string reason{};   ///< Why degraded, full or read-only; empty otherwise.
 };
 
 }  // namespace anear

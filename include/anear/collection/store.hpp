@@ -4,6 +4,7 @@
 // Threads: every function may be called from any thread. The destructor closes.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,6 +55,23 @@ struct RepairReport {
   bool changed() const noexcept {
     return keys != 0 || containers != 0 || indexes != 0 || !lost.empty();
   }
+};
+
+/// Whether a store takes writes.
+enum class WriteState : std::uint8_t {
+  kWritable = 0,
+  kFull = 1,      ///< Only deletes and erasures: less than the reserve is free. Others are taken
+                  ///< again, without a call, once there is more.
+  kStopped = 2,   ///< After a failure of the disk.
+  kReadOnly = 3,  ///< It was opened so.
+};
+
+/// What a store takes now, and what the disk has.
+struct StoreState {
+  WriteState writes = WriteState::kWritable;
+  std::string reason{};              ///< Why not all writes are taken; empty otherwise.
+  std::uint64_t free_bytes = 0;      ///< Of the file system. 0 in memory, or where it is not known.
+  std::uint64_t reserved_bytes = 0;  ///< See StoreOptions::reserved_bytes.
 };
 
 /// What verify() looked at. Damage is an Error (kCorruption), not a report.
@@ -151,6 +169,8 @@ class Store {
   /// do not count), and the files that only they had. kLocked: a backup is under way.
   static Result<PruneReport> prune_backups(const std::string& directory, std::size_t keep);
 
+  /// Whether writes are taken, and the space that they have. Asks the file system.
+  Result<StoreState> state() const;
   const RecoveryReport& recovery() const noexcept;
   const std::string& path() const noexcept;
   /// Waits for running calls, syncs, releases the lock. Later calls return kClosed. Closing twice
