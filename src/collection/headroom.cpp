@@ -119,8 +119,10 @@ std::optional<Headroom::Space> Headroom::measure_for(std::uint64_t wanted) const
 
 /// An index is built anew when two fifths of its rows are deleted, beside its files.
 std::uint64_t Headroom::bytes_to_compact() const {
-  if (runtime_.indexer == nullptr) return 0;
-  return runtime_.indexer->largest_image_bytes() / 4 * 3;
+  std::uint64_t largest = largest_images_;
+  if (runtime_.indexer != nullptr)
+    largest = std::max(largest, runtime_.indexer->largest_image_bytes());
+  return largest / 4 * 3;
 }
 
 /// `looking_` is held.

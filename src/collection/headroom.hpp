@@ -43,6 +43,8 @@ class Headroom {
     Status admits{};
   };
   Look look();
+  /// Of a store that is read-only: the files of its largest collection.
+  void set_largest_images(std::uint64_t bytes) noexcept { largest_images_ = bytes; }
   /// Whether the last look had writes refused.
   bool is_full() const noexcept { return full_.load(std::memory_order_relaxed); }
 
@@ -70,6 +72,7 @@ class Headroom {
   std::atomic<std::int64_t> allowance_{0};  ///< Bytes until the next look.
   std::atomic<std::int64_t> look_at_ms_{0};
   std::atomic<bool> full_{false};
+  std::atomic<std::uint64_t> largest_images_{0};
 };
 
 }  // namespace anear

@@ -133,6 +133,7 @@ Status Store::Impl::load_collections() {
   if (!erasures) return erasures.error();
   runtime->recovery.unfinished_erasures = erasures->size();
   FileNames named;
+  std::uint64_t largest_images = 0;
   for (const storage::CollectionManifest& manifest : *manifests) {
     auto collection = open_collection(runtime, *runtime->bytes, manifest);
     if (!collection) return std::move(collection).error();
@@ -141,9 +142,11 @@ Status Store::Impl::load_collections() {
       if (erase.collection == manifest.number) (*collection)->erasing = erase.mark.sequence;
     }
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
+    largest_images = std::max(largest_images, (*collection)->image_bytes.load());
     if (!runtime->options.read_only) runtime->indexer->add(*collection);
     collections.emplace(manifest.name, std::move(*collection));
   }
+  if (runtime->options.read_only) runtime->headroom.set_largest_images(largest_images);
   if (!runtime->options.read_only && !runtime->is_in_memory())
     remove_unnamed_files(*runtime, named);
   return {};

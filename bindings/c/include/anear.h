@@ -140,6 +140,10 @@ ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase
 ANEAR_API int32_t anear_store_verify(const anear_store* store, anear_verification* verification,
                                      anear_error* error);
 
+/* Which writes the store takes, why not all, and what of the disk is free. Asks the file system. */
+ANEAR_API int32_t anear_store_state(const anear_store* store, anear_state* state,
+                                    anear_error* error);
+
 /* What opening the store found. Also after anear_store_close(). */
 ANEAR_API int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,
                                        anear_error* error);

@@ -229,6 +229,7 @@ typedef struct anear_error {
 #define ANEAR_STORE_BUFFERED 4U   /* Commits go to the kernel at once, to the disk each second. */
 #define ANEAR_STORE_IN_MEMORY 8U  /* The path is only a name. */
 #define ANEAR_STORE_INDEX_INLINE 16U /* Index within each write, not in the background. */
+#define ANEAR_STORE_NO_RESERVE 32U   /* Write until the disk is full; see `reserved_bytes`. */
 
 typedef struct anear_store_options {
   uint32_t struct_size;
@@ -238,8 +239,12 @@ typedef struct anear_store_options {
   void (*log)(void* log_context, const char* message);
   void* log_context;
   size_t follow_every_ms; /* Read-only: anear_store_refresh() by a thread of the store. 0: none. */
+  /* Writes that add are ANEAR_NO_SPACE while less of the disk is free, which is left to deletes,
+   * compaction and images; they are taken again once there is more. 0: as docs/RELIABILITY.md says.
+   */
+  uint64_t reserved_bytes;
 } anear_store_options;
-#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0}
+#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {
@@ -441,7 +446,7 @@ typedef struct anear_stats {
   uint64_t memory_bytes;
   uint64_t image_bytes; /* On disk. */
   uint64_t image_sequence;
-  char reason[ANEAR_MESSAGE_SIZE]; /* Why degraded or read-only; "" otherwise. */
+  char reason[ANEAR_MESSAGE_SIZE]; /* Why degraded, full or read-only; or "". */
   uint64_t erasing;                /* Not 0: the commit of an erase that is not finished. */
 } anear_stats;
 #define ANEAR_STATS_INIT {sizeof(anear_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0}
@@ -455,6 +460,23 @@ typedef struct anear_recovery {
   uint64_t unfinished_erasures; /* See anear_store_resume_erase(). */
 } anear_recovery;
 #define ANEAR_RECOVERY_INIT {sizeof(anear_recovery), 0, 0, 0, 0, 0}
+
+/* Which writes a store takes. */
+enum anear_writes {
+  ANEAR_WRITES_ALL = 0,
+  ANEAR_WRITES_FULL = 1,      /* Deletes and erasures alone, until more of the disk is free. */
+  ANEAR_WRITES_STOPPED = 2,   /* None, after a failure of the disk. */
+  ANEAR_WRITES_READ_ONLY = 3, /* None: it was opened so. */
+};
+
+typedef struct anear_state {
+  uint32_t struct_size;
+  int32_t writes;                  /* enum anear_writes */
+  uint64_t free_bytes;             /* Of the file system; 0 where it is not known. */
+  uint64_t reserved_bytes;         /* What is left to deletes, compaction and images. */
+  char reason[ANEAR_MESSAGE_SIZE]; /* Why not all writes are taken; "" otherwise. */
+} anear_state;
+#define ANEAR_STATE_INIT {sizeof(anear_state), 0, 0, 0, {0}}
 
 typedef struct anear_salvage {
   uint32_t struct_size;

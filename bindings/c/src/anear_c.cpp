@@ -21,6 +21,7 @@ using namespace anear::c;  // NOLINT(google-build-using-namespace): its own half
 static_assert(ANEAR_INTERNAL == static_cast<int>(anear::ErrorCode::kInternal));
 static_assert(ANEAR_CANCELLED == static_cast<int>(anear::ErrorCode::kCancelled));
 static_assert(ANEAR_CLOSED == static_cast<int>(anear::ErrorCode::kClosed));
+static_assert(ANEAR_WRITES_READ_ONLY == static_cast<int>(anear::WriteState::kReadOnly));
 static_assert(ANEAR_SUB_PAYLOAD_TOO_LARGE == static_cast<int>(anear::Subcode::kPayloadTooLarge));
 static_assert(ANEAR_SUB_FILTER_SYNTAX == static_cast<int>(anear::Subcode::kFilterSyntax));
 
@@ -164,6 +165,22 @@ int32_t anear_store_verify(const anear_store* store, anear_verification* verific
     return write_sized(anear_verification{sizeof(anear_verification), 0, report->collections,
                                           report->records, report->rows, report->images},
                        verification, "anear_verification");
+  });
+}
+
+int32_t anear_store_state(const anear_store* store, anear_state* state, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}, {state, "state"}}); !status) return status;
+    if (const auto size = checked_size(state, "anear_state"); !size) return size.error();
+    const auto now = store->store.state();
+    if (!now) return now.error();
+    anear_state known{sizeof(anear_state),
+                      static_cast<std::int32_t>(now->writes),
+                      now->free_bytes,
+                      now->reserved_bytes,
+                      {}};
+    copy_message(now->reason.data(), now->reason.size(), known.reason, sizeof known.reason);
+    return write_sized(known, state, "anear_state");
   });
 }
 

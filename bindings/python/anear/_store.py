@@ -70,6 +70,18 @@ class Store:
         """
         return self._core.recovery()
 
+    def state(self) -> dict[str, Any]:
+        """Which writes are taken now, and what of the disk is free.
+
+            state = store.state()
+            if state["writes"] != "all": print(state["reason"])
+
+        writes: "all"; "full" (deletes and erasures alone, while less than reserved_bytes of the disk is free); "stopped"
+        (after a failure of the disk: close the store and open it again); "read_only" (it was opened so). reason: why not
+        all; "" otherwise. free_bytes, reserved_bytes.
+        """
+        return self._core.state()
+
     def create_collection(
         self,
         name: str,
@@ -178,6 +190,7 @@ def open(
     in_memory: bool = False,
     tail_records_max: int = 32_768,
     index_inline: bool = False,
+    reserved_bytes: int | None = None,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
@@ -190,7 +203,10 @@ def open(
     lock, changes nothing and sees the store as it was when it was opened, or at the last refresh(); `follow`: seconds after
     which a thread of the store refreshes it again and again, 0 for never. `in_memory`: nothing is written; `path` is only a
     name. `tail_records_max`: how many records may wait for the indexer before writers wait too; a sixteenth of that, but 1,024
-    or more, while somebody searches. `index_inline`: index within each write instead of in the background.
+    or more, while somebody searches. `index_inline`: index within each write instead of in the background. `reserved_bytes`: how
+    much of the disk is left to deletes and compaction: writes that add raise NoSpaceError while less is free, and are taken
+    again once there is more. 0: none; None: 256 MiB (less for small disks and stores) and what compaction of the largest
+    collection takes.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
     LostWritesError when less is there than had been acknowledged (see recover()), CorruptionError for damage.
@@ -203,6 +219,7 @@ def open(
         "in_memory": bool(in_memory),
         "tail_records_max": whole(tail_records_max, "tail_records_max"),
         "index_inline": bool(index_inline),
+        "reserved_bytes": None if reserved_bytes is None else whole(reserved_bytes, "reserved_bytes"),
     }
     return Store(_core.Store(path_of(path), options))
 

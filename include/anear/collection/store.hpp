@@ -71,7 +71,8 @@ struct StoreState {
   WriteState writes = WriteState::kWritable;
   std::string reason{};              ///< Why not all writes are taken; empty otherwise.
   std::uint64_t free_bytes = 0;      ///< Of the file system. 0 in memory, or where it is not known.
-  std::uint64_t reserved_bytes = 0;  ///< See StoreOptions::reserved_bytes.
+  std::uint64_t reserved_bytes = 0;  ///< See StoreOptions::reserved_bytes; read-only: what a writer
+                                     ///< with these options keeps.
 };
 
 /// What verify() looked at. Damage is an Error (kCorruption), not a report.
