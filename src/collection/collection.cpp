@@ -427,7 +427,7 @@ Status Collection::flush() {
   if (Status indexed = runtime.indexer->flush(*impl_); !indexed) return indexed;
   if (runtime.options.durability == Durability::kDurable) return {};
   const Sequence written = impl_->pin().sequence;
-  if (Status synced = runtime.bytes->sync(); !synced) return synced;
+  if (Status synced = runtime.pinned_bytes()->sync(); !synced) return synced;
   return runtime.set_mark(written);
 }
 
@@ -453,7 +453,7 @@ Result<CollectionStats> Collection::stats() const {
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
   if (!room) stats.reason = room.error().message;
-  if (const Status writable = view.bytes->check_writable(); !writable)
+  if (const Status writable = impl_->runtime->bytes->check_writable(); !writable)
     stats.reason = writable.error().message;
   return stats;
 }

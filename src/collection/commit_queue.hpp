@@ -77,6 +77,8 @@ class CommitQueue {
   }
   /// While the lock is held nothing is written, and all that was is published.
   std::unique_lock<std::mutex> pause();
+  /// The bytes were opened anew and end with commit `written`. Only while it is paused.
+  void restart(Sequence written) { written_ = written; }
 
  private:
   struct Waiting {

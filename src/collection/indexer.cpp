@@ -213,7 +213,7 @@ void Indexer::sync_regularly() {
       written = runtime_.last_sequence;
     }
     if (written != synced) {
-      if (Status status = runtime_.bytes->sync(); status) {
+      if (Status status = runtime_.pinned_bytes()->sync(); status) {
         synced = written;
         (void)runtime_.set_mark(synced);  // A lower bound may lag.
       } else {

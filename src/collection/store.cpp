@@ -119,6 +119,7 @@ Status Store::Impl::open() {
   runtime->indexer = std::make_unique<Indexer>(*runtime);
   if (Status loaded = load_collections(); !loaded) return loaded;
   if (!runtime->options.read_only) {
+    runtime->resume_writes = [this] { return resume(); };
     runtime->indexer->start();
   } else if (runtime->options.follow_every_ms != 0 && !runtime->is_in_memory()) {
     start_following();
@@ -309,8 +310,8 @@ Result<StoreState> Store::state() const {
     state.writes = writes;
     state.reason = why.error().message;
   };
-  if (Status writable = runtime.check_writable(); !writable)
-    refuse(WriteState::kReadOnly, writable);
+  if (runtime.options.read_only)
+    refuse(WriteState::kReadOnly, runtime.check_writable());
   else if (Status healthy = runtime.pinned_bytes()->check_writable(); !healthy)
     refuse(WriteState::kStopped, healthy);
   else if (!seen.admits)

@@ -64,7 +64,7 @@ class FailureListener final : public rocksdb::EventListener {
  public:
   explicit FailureListener(std::shared_ptr<WriteHealth> health) : health_(std::move(health)) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    health_->stop(status->ToString());
+    health_->stop(*status);
   }
   // After "no space" RocksDB would resume by itself and flush records behind a torn log; then it
   // refuses its own files at the next open.
@@ -114,9 +114,12 @@ Error to_error(const rocksdb::Status& status) {
   return Error{code, status.ToString()};
 }
 
-void WriteHealth::stop(const std::string& reason) {
+void WriteHealth::stop(const rocksdb::Status& reason) {
   const std::lock_guard hold(mutex_);
-  if (reason_.empty()) reason_ = reason;
+  if (reason_.empty()) {
+    reason_ = reason.ToString();
+    for_space_.store(reason.IsNoSpace(), std::memory_order_release);
+  }
   stopped_.store(true, std::memory_order_release);
 }
 

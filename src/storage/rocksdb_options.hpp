@@ -26,11 +26,13 @@ inline constexpr std::size_t kListBytesMax = 1 << 20;
 class WriteHealth {
  public:
   bool ok() const noexcept { return !stopped_.load(std::memory_order_acquire); }
-  void stop(const std::string& reason);
+  void stop(const rocksdb::Status& reason);
+  bool stopped_for_space() const noexcept { return for_space_.load(std::memory_order_acquire); }
   std::string reason() const;
 
  private:
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> for_space_{false};
   mutable std::mutex mutex_;
   std::string reason_;
 };

@@ -103,6 +103,13 @@ struct Database {
           "again. (" +
           error.message + ")";
     }
+    if (parts.access->abandoned && status.IsPathNotFound()) {
+      error.code = ErrorCode::kSnapshotExpired;
+      error.message =
+          "the store was opened anew after a failure, and has replaced what this view "
+          "reads since. (" +
+          error.message + ")";
+    }
     return error;
   }
   /// The writer has added or replaced tables; a log is removed only after that.
@@ -237,6 +244,8 @@ class RocksStore final : public ByteStore {
   std::unique_ptr<ByteIterator> iterate(KeyRange range,
                                         const ByteSnapshot* snapshot) const override;
   Status check_writable() const override;
+  bool stopped_for_space() const override { return database_->parts.health->stopped_for_space(); }
+  void abandon() override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status reclaim(const KeyRange& range) override;
   Result<PurgeReport> purge(const PurgeOptions& options) override;
@@ -302,10 +311,18 @@ Status RocksStore::check_writable() const {
   return check_health();
 }
 
+void RocksStore::abandon() {
+  database_->parts.health->stop(rocksdb::Status::ShutdownInProgress("it was abandoned"));
+  database_->parts.access->abandoned = true;
+  rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
+  database_->parts.access->sealed = true;
+  database_->parts.access->file_list.set_observer(nullptr);
+}
+
 Status RocksStore::check_health() const {
   if (database_->parts.health->ok()) return {};
   return Error{ErrorCode::kReadOnly,
-               "writes stopped after a failure; close the store, see to the cause and open it "
+               "writes stopped after a failure; see to the cause, then resume() or open the store "
                "again. The failure was: " +
                    database_->parts.health->reason()};
 }
@@ -341,7 +358,7 @@ rocksdb::Status RocksStore::add_entries(const WriteBatch& batch, rocksdb::WriteB
 }
 
 Status RocksStore::failed_write(const rocksdb::Status& status) {
-  database_->parts.health->stop(status.ToString());
+  database_->parts.health->stop(status);
   const ErrorCode code = status.IsNoSpace() ? ErrorCode::kNoSpace : ErrorCode::kOutcomeUnknown;
   return Error{code, "write to '" + options_.directory + "': " + status.ToString()};
 }

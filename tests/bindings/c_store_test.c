@@ -361,7 +361,10 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
   CHECK(state.writes == ANEAR_WRITES_ALL && state.reserved_bytes == 0);
   CHECK_OK(anear_collection_upsert(notes.notes, &batch, NULL, &error), &error);
   CHECK(count_of(notes.notes) == 10);
+  CHECK_OK(anear_store_resume(notes.store, &error), &error); /* Nothing to do. */
+  NULL_REFUSED(anear_store_resume(NULL, &error));
   CHECK_OK(anear_store_close(notes.store, &error), &error);
+  CHECK_CODE(ANEAR_CLOSED, anear_store_resume(notes.store, &error), &error);
   CHECK_CODE(ANEAR_CLOSED, anear_store_state(notes.store, &state, &error), &error);
   c_free_notes(notes);
   free(rows);

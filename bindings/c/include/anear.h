@@ -129,6 +129,15 @@ ANEAR_API int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, an
 /* anear_collection_flush() for every collection. */
 ANEAR_API int32_t anear_store_flush(anear_store* store, anear_error* error);
 
+/* Has a store that stopped after a failure of the disk (ANEAR_WRITES_STOPPED) take writes again,
+ * without closing it: opens its files anew, compares them with what was acknowledged and settles
+ * what was unknown. See to the cause first. Searches go on meanwhile. Where the disk was full, the
+ * next write does this by itself. Nothing for a store that takes writes.
+ * On failure the store stays stopped, and it can be called again: ANEAR_LOST_WRITES if a commit
+ * that was acknowledged or seen is not there, ANEAR_READ_ONLY if it was opened so, or while an
+ * erase, a backup, anear_store_verify() or long indexing is under way. */
+ANEAR_API int32_t anear_store_resume(anear_store* store, anear_error* error);
+
 /* Finishes the erasures that failed, were cancelled or cut short, as `erase` (may be NULL; without
  * keys and filter) asks. `*finished` (may be NULL) is set to how many there were. */
 ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase* erase,

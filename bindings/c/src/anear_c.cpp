@@ -144,6 +144,13 @@ int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, anear_error*
   });
 }
 
+int32_t anear_store_resume(anear_store* store, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}}); !status) return status;
+    return store->store.resume();
+  });
+}
+
 int32_t anear_store_flush(anear_store* store, anear_error* error) {
   return guard(error, [&]() -> Status {
     if (Status status = required({{store, "store"}}); !status) return status;

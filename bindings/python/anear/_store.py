@@ -77,7 +77,7 @@ class Store:
             if state["writes"] != "all": print(state["reason"])
 
         writes: "all"; "full" (deletes and erasures alone, while less than reserved_bytes of the disk is free); "stopped"
-        (after a failure of the disk: close the store and open it again); "read_only" (it was opened so). reason: why not
+        (after a failure of the disk: see resume()); "read_only" (it was opened so). reason: why not
         all; "" otherwise. free_bytes, reserved_bytes.
         """
         return self._core.state()
@@ -164,6 +164,18 @@ class Store:
         (there already) and images_left_out (damaged indexes, built again after a restore).
         """
         return self._core.backup(path_of(directory), bool(hard_links), progress)
+
+    def resume(self) -> None:
+        """Has a store that stopped after a failure of the disk (state()["writes"] is "stopped") take writes again, without
+        closing it: its files are opened anew and compared with what was acknowledged, and writes whose outcome was unknown are
+        there or not from then on. See to the cause first. Searches go on meanwhile. Where the disk was full, the next write
+        does this by itself. Does nothing for a store that takes writes.
+
+        On failure the store stays stopped and it can be called again: LostWritesError when a commit that was acknowledged or
+        seen is not there; ReadOnlyError for a store that was opened so, or while an erase, a backup, verify() or long indexing
+        is under way.
+        """
+        self._core.resume()
 
     def resume_erase(
         self, *, wait: float = 10.0, remove_lost_copies: bool = False, progress: Progress = None

@@ -232,6 +232,8 @@ void bind_store(py::module_& module) {
            })
       .def("flush",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })
+      .def("resume",
+           [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->resume(); })); })
       .def("resume_erase", &resume_erase)
       .def("verify", &verify)
       .def("backup", &backup)

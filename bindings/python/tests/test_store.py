@@ -403,7 +403,12 @@ def test_a_store_keeps_part_of_the_disk_and_says_so(docs, store):
     with anear.open(path, reserved_bytes=0) as other:
         other["docs"].upsert("more", ROWS[0])
         assert other.state()["writes"] == "all" and other.state()["reserved_bytes"] == 0
+        other.resume()  # Nothing to do.
+    with pytest.raises(anear.ClosedError):
+        other.resume()
     with anear.open(path, read_only=True) as reader:
+        with pytest.raises(anear.ReadOnlyError):
+            reader.resume()
         assert reader.state()["writes"] == "read_only" and "read-only" in reader.state()["reason"]
     for wrong in (-1, 1.5, "much"):
         with pytest.raises(anear.InvalidArgumentError):

@@ -62,7 +62,7 @@ enum class WriteState : std::uint8_t {
   kWritable = 0,
   kFull = 1,      ///< Only deletes and erasures: less than the reserve is free. Others are taken
                   ///< again, without a call, once there is more.
-  kStopped = 2,   ///< After a failure of the disk.
+  kStopped = 2,   ///< None, after a failure of the disk: see Store::resume().
   kReadOnly = 3,  ///< It was opened so.
 };
 
@@ -128,6 +128,17 @@ class Store {
   /// On failure the store stays as it was. kSnapshotExpired: the writer replaced files faster than
   /// they could be opened: call again. kLostWrites: there is less than was seen or acknowledged.
   Result<Sequence> refresh();
+
+  /// Has a store that stopped after a failure of the disk (StoreState, kStopped) take writes again,
+  /// without closing it: opens its files anew, compares them with what was acknowledged, and puts
+  /// what is there in the place of what answered until then. Writes whose outcome was unknown are
+  /// there or not from then on. Searches go on meanwhile, pinned handles stay as they are (until a
+  /// compaction removes what they read: kSnapshotExpired). See to the cause first. Where a store
+  /// has stopped since the disk was full, its next write does this by itself. On failure the store
+  /// stays stopped, and it can be called again: kLostWrites: a commit that was acknowledged, or
+  /// seen, is not there; kReadOnly: opened read-only, or while an erase, a backup, verify() or long
+  /// indexing is under way. Does nothing for a store that takes writes. Costs an opening.
+  Status resume();
 
   /// Finishes the erasures that were begun and failed, were cancelled, or were cut short: a receipt
   /// for each, in the order of collections. Waits for one that is under way. Costs and errors as

@@ -161,6 +161,12 @@ class ByteStore {
   virtual bool files_were_replaced() const = 0;
   /// What a write would be refused with now: kClosed, kReadOnly and the reason.
   virtual Status check_writable() const = 0;
+  /// Whether writes stopped since the disk was full: it may be worth while to open the files anew.
+  virtual bool stopped_for_space() const = 0;
+  /// From now on no file is changed through this store and every write is refused; reads go on, and
+  /// what is held stays readable (kSnapshotExpired where another store on the same files has
+  /// removed one since). For a store that has stopped, before its files are opened anew.
+  virtual void abandon() = 0;
   /// `snapshot` null: the newest state. No value: not there.
   virtual Result<std::optional<std::string>> get(Family family, std::string_view key,
                                                  const ByteSnapshot* snapshot) const = 0;
