@@ -12,7 +12,8 @@
 //       are. What reads a version (an update of rows, a filter) is staged once all is published.
 //   (3) Versions are published in the order of sequences, after the write and, when durable, after
 //       its sync.
-//   (4) After a failed write the store accepts no other one (ByteStore); its group's outcome is
+//   (4) After a failed write the bytes accept no other one (ByteStore, resume.cpp); its group's
+//   outcome is
 //       kOutcomeUnknown, or kNoSpace when it is surely not there. After a failed sync that of a
 //       group written behind it is kOutcomeUnknown as well.
 //

@@ -1,6 +1,6 @@
 // The part of the disk that is left to deletes, compaction and images: whatever adds to the store
-// is refused before the disk is full, since what follows a write that failed is a store that has to
-// be opened again.
+// is refused before the disk is full, since a write that fails has the whole store stop
+// (resume.cpp).
 //
 //   |<──────────────── free ────────────────>|
 //   |      reserve       | to flush |  for writes  |    refused below 0, taken again a little above

@@ -245,7 +245,7 @@ ANEAR_API const anear_schema* anear_collection_schema(const anear_collection* co
  * Fails with ANEAR_INVALID_ARGUMENT if a record is not valid (`record` of the error says which, the
  * subcode why), ANEAR_LIMIT_EXCEEDED if a payload is too large, ANEAR_CONFLICT if one is not at its
  * `expected` sequence, ANEAR_OUTCOME_UNKNOWN if the disk failed: the store takes no more writes
- * until it is opened again. */
+ * until anear_store_resume(). */
 ANEAR_API int32_t anear_collection_upsert(anear_collection* collection, const anear_batch* batch,
                                           uint64_t* sequence, anear_error* error);
 
