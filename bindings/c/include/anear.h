@@ -31,6 +31,7 @@
 #define ANEAR_H
 
 #include "anear_erase.h"
+#include "anear_state.h"
 #include "anear_types.h"
 
 #if defined(__GNUC__)

@@ -383,38 +383,6 @@ def test_everything_is_there_after_reopening(tmp_path):
             store["docs"].upsert("x", ROWS[0])
 
 
-def test_a_store_keeps_part_of_the_disk_and_says_so(docs, store):
-    fill(docs, 100)
-    state = store.state()
-    assert state["writes"] == "all" and state["reason"] == ""
-    assert state["free_bytes"] > state["reserved_bytes"] > 0
-    path = store.path
-    store.close()
-    with pytest.raises(anear.ClosedError):
-        store.state()
-    with anear.open(path, reserved_bytes=2**60) as full:
-        state = full.state()
-        assert state["writes"] == "full" and state["reserved_bytes"] == 2**60
-        with pytest.raises(anear.NoSpaceError, match="reserved"):
-            full["docs"].upsert("more", ROWS[0])
-        assert full["docs"].stats()["reason"] == state["reason"]
-        assert full["docs"].delete("k0001") == 1
-        assert len(full["docs"]) == 99
-    with anear.open(path, reserved_bytes=0) as other:
-        other["docs"].upsert("more", ROWS[0])
-        assert other.state()["writes"] == "all" and other.state()["reserved_bytes"] == 0
-        other.resume()  # Nothing to do.
-    with pytest.raises(anear.ClosedError):
-        other.resume()
-    with anear.open(path, read_only=True) as reader:
-        with pytest.raises(anear.ReadOnlyError):
-            reader.resume()
-        assert reader.state()["writes"] == "read_only" and "read-only" in reader.state()["reason"]
-    for wrong in (-1, 1.5, "much"):
-        with pytest.raises(anear.InvalidArgumentError):
-            anear.open(path, reserved_bytes=wrong)
-
-
 def test_a_reader_follows_its_writer_when_asked(docs, store):
     fill(docs, 100)
     with anear.open(store.path, read_only=True) as reader:
