@@ -12,9 +12,7 @@
 // Threads: one at a time (StoreRuntime::refreshing), beside any number of readers. What changes
 // bytes or indexes is held off by its own locks, taken in their order (store_runtime.hpp).
 #include <chrono>
-#include <iterator>
 #include <map>
-#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -101,7 +99,7 @@ Status Store::Impl::open_anew(Reopened& reopened) {
   if (!opened) return std::move(opened).error();
   reopened.bytes = std::move(opened->bytes);
   reopened.sequence = opened->sequence;
-  reopened.meta = std::move(opened->meta);
+  reopened.meta = opened->meta;
   const auto manifests = read_manifests(*reopened.bytes);
   if (!manifests) return manifests.error();
   const auto erasures = unfinished_erasures(*reopened.bytes, reopened.sequence);
@@ -132,7 +130,7 @@ void Store::Impl::put_in_place(Reopened& reopened) {
     runtime->snapshot.swap(snapshot);
     runtime->last_sequence = reopened.sequence;
     runtime->commits->restart(reopened.sequence);
-    meta = std::move(reopened.meta);
+    meta = reopened.meta;
     for (auto& [name, collection] : collections) gone.emplace(collection->number, collection);
     collections.clear();
     for (auto& fresh : reopened.collections) {
