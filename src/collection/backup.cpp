@@ -22,6 +22,7 @@ using storage::BackupSource;
 
 /// What stood at one moment.
 struct Moment {
+  std::shared_ptr<storage::ByteStore> bytes;
   Sequence sequence = 0;
   std::unique_ptr<storage::ByteCheckpoint> records;
   storage::SnapshotPointer snapshot;
@@ -29,17 +30,17 @@ struct Moment {
 
 Result<Moment> take_moment(StoreRuntime& runtime) {
   // Beside writers; what they add from here on is in the log, which is copied too.
-  if (Status flushed = runtime.bytes->flush(); !flushed) return std::move(flushed).error();
+  if (Status flushed = runtime.pinned_bytes()->flush(); !flushed) return std::move(flushed).error();
   const auto paused = runtime.commits->pause();
   auto records = runtime.bytes->checkpoint();
   if (!records) return std::move(records).error();
   const std::lock_guard hold(runtime.versions);
-  return Moment{runtime.last_sequence, std::move(*records), runtime.snapshot};
+  return Moment{runtime.bytes, runtime.last_sequence, std::move(*records), runtime.snapshot};
 }
 
 /// Images and row files that the manifests named, by their paths.
-Result<FileNames> named_files(const StoreRuntime& runtime, const storage::ByteSnapshot& snapshot) {
-  const auto manifests = read_manifests(*runtime.bytes, &snapshot);
+Result<FileNames> named_files(const Moment& moment) {
+  const auto manifests = read_manifests(*moment.bytes, moment.snapshot.get());
   if (!manifests) return manifests.error();
   FileNames named;
   for (const storage::CollectionManifest& manifest : *manifests)
@@ -51,12 +52,12 @@ Result<FileNames> named_files(const StoreRuntime& runtime, const storage::ByteSn
 /// database write tables anew that the backup could share.
 Status note_directory(StoreRuntime& runtime, const std::string& directory) {
   std::string name = keys::backups(directory);
+  const auto paused = runtime.commits->pause();
   const auto known = runtime.bytes->get(storage::Family::kMeta, name, nullptr);
   if (!known) return known.error();
   if (*known) return {};
   storage::WriteBatch batch;
   batch.put(storage::Family::kMeta, std::move(name), {});
-  const auto paused = runtime.commits->pause();
   return runtime.bytes->write(batch, /*sync=*/true);
 }
 
@@ -82,7 +83,7 @@ class Backup {
     const RemovalHold hold(runtime_);
     const auto moment = take_moment(runtime_);
     if (!moment) return moment.error();
-    const auto named = named_files(runtime_, *moment->snapshot);
+    const auto named = named_files(*moment);
     if (!named) return named.error();
     for (BackupSource source : moment->records->files()) {
       source.path = storage::path_in(storage::kRecordsDirectory, source.path);
@@ -198,7 +199,7 @@ Result<BackupReport> take_backup(StoreRuntime& runtime, const std::string& direc
                      "' was opened read-only: its writer takes backups, since it alone can keep "
                      "files from being removed meanwhile"};
   }
-  if (Status writable = runtime.bytes->check_writable(); !writable)
+  if (Status writable = runtime.pinned_bytes()->check_writable(); !writable)
     return std::move(writable).error();
   auto path = checked_path(*runtime.files, directory, "the backups");
   if (!path) return std::move(path).error();

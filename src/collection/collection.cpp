@@ -105,11 +105,16 @@ Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kin
   auto prepared = prepare(batch, collection.schema);  // 1. A bad record is refused untouched.
   if (!prepared) return std::move(prepared).error();
   request.batch = std::move(*prepared);
+  if (Status room = collection.runtime->headroom.admit(request.batch.bytes); !room)
+    return std::move(room).error();
   return commit(collection, request);
 }
 
 Result<Sequence> commit(CollectionState& collection, WriteRequest& request) {
   StoreRuntime& runtime = *collection.runtime;
+  constexpr std::size_t kRemovalBytesAbout = 256;
+  if (request.removes())
+    runtime.headroom.make_way(kRemovalBytesAbout * (1 + request.batch.records.size()));
   runtime.commits->submit(request);  // 2. A leader writes, syncs, marks, publishes, wakes us.
   if (!request.status) return std::move(request.status).error();
   // 3. The indexer takes it from here. What it cannot do is no failure of this write.
@@ -423,7 +428,7 @@ Status Collection::flush() {
   if (Status indexed = runtime.indexer->flush(*impl_); !indexed) return indexed;
   if (runtime.options.durability == Durability::kDurable) return {};
   const Sequence written = impl_->pin().sequence;
-  if (Status synced = runtime.bytes->sync(); !synced) return synced;
+  if (Status synced = runtime.pinned_bytes()->sync(); !synced) return synced;
   return runtime.set_mark(written);
 }
 
@@ -445,10 +450,12 @@ Result<CollectionStats> Collection::stats() const {
   stats.image_sequence = impl_->image_sequence;
   stats.erasing = impl_->erasing;
   stats.damaged_files = impl_->runtime->scrubber->damaged_files(impl_->number);
+  const Status room = impl_->runtime->headroom.look().admits;
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
-  if (const Status writable = view.bytes->check_writable(); !writable)
+  if (!room) stats.reason = room.error().message;
+  if (const Status writable = impl_->runtime->bytes->check_writable(); !writable)
     stats.reason = writable.error().message;
   return stats;
 }

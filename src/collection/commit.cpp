@@ -378,6 +378,7 @@ void Commit::publish() {
         for (const TailPart& part : effect.appended[v]) version.vectors[v].tail.extend(part);
       }
     });
+    collection->removed.fetch_add(effect.died.size(), std::memory_order_relaxed);
     for (const Slot slot : effect.died) collection->dead.push_back({slot, effect.sequence});
   }
 }

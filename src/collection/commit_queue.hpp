@@ -12,7 +12,8 @@
 //       are. What reads a version (an update of rows, a filter) is staged once all is published.
 //   (3) Versions are published in the order of sequences, after the write and, when durable, after
 //       its sync.
-//   (4) After a failed write the store accepts no other one (ByteStore); its group's outcome is
+//   (4) After a failed write the bytes accept no other one (ByteStore, resume.cpp); its group's
+//   outcome is
 //       kOutcomeUnknown, or kNoSpace when it is surely not there. After a failed sync that of a
 //       group written behind it is kOutcomeUnknown as well.
 //
@@ -45,6 +46,8 @@ struct WriteRequest {
   /// Whether it has to see all that was committed before it.
   bool is_alone() const noexcept { return kind == Kind::kDeleteMatching || kind == Kind::kErase; }
 
+  bool removes() const noexcept { return kind != Kind::kUpsert && kind != Kind::kUpdate; }
+
   // The outcome.
   Status status{};
   Sequence sequence = 0;     ///< Of the commit; that of the one before when nothing was to be done.
@@ -75,6 +78,8 @@ class CommitQueue {
   }
   /// While the lock is held nothing is written, and all that was is published.
   std::unique_lock<std::mutex> pause();
+  /// The bytes were opened anew and end with commit `written`. Only while it is paused.
+  void restart(Sequence written) { written_ = written; }
 
  private:
   struct Waiting {

@@ -97,11 +97,12 @@ class Erasure {
       const auto facts = runtime_.files->info(storage::path_in(runtime_.path, file));
       if (facts) wanted += facts->bytes;
     }
-    const auto free = runtime_.files->free_space(runtime_.path);
-    if (!free || *free >= wanted) return free ? Status{} : Status{free.error()};
+    const auto space = runtime_.files->space(runtime_.path);
+    if (!space) return space.error();
+    if (space->free_bytes >= wanted) return {};
     return Error{ErrorCode::kNoSpace, "the files are to be written anew, which takes up to " +
                                           std::to_string(wanted) + " bytes, and " +
-                                          std::to_string(*free) + " are free"};
+                                          std::to_string(space->free_bytes) + " are free"};
   }
 
   Status rewrite() {

@@ -184,6 +184,10 @@ class ImageWriter {
 
   Status write(std::uint32_t vector, std::uint32_t kind,
                const std::vector<storage::ImageSectionOut>& sections) {
+    std::uint64_t wanted = 0;
+    for (const storage::ImageSectionOut& section : sections)
+      wanted += section.count * section.stride;
+    if (Status room = runtime_.headroom.check_room(wanted); !room) return room;
     const std::string part = vector == kSlotsImage ? "slots" : std::to_string(vector);
     const std::string name = std::to_string(collection_.number) + "-" + part + "-" +
                              std::to_string(next_file_++) + ".image";
@@ -245,12 +249,29 @@ Result<FileNames> write_images(CollectionState& collection, const View& view) {
 void settle_images(const CollectionState& collection, const FileNames& replaced) {
   const StoreRuntime& runtime = *collection.runtime;
   if (runtime.is_in_memory()) return;
-  Status done = runtime.bytes->reclaim(keys::all_of(storage::Family::kRows, collection.number));
-  if (!done) {
-    runtime.log("reclaiming space: " + done.error().message);
+  if (Status flushed = runtime.bytes->flush(); !flushed) {
+    runtime.log("reclaiming space: " + flushed.error().message);
     return;
   }
   for (const std::string& file : replaced) runtime.remove_file(file);
+  if (Status done = runtime.bytes->reclaim(keys::all_of(storage::Family::kRows, collection.number));
+      !done) {
+    runtime.log("reclaiming space: " + done.error().message);
+  }
+}
+
+Status reclaim_removed(CollectionState& collection) {
+  using storage::Family;
+  const std::uint64_t removed = collection.removed.exchange(0);
+  (void)collection.runtime->headroom.look();  // So that compactions know what room there is.
+  for (const Family family :
+       {Family::kRows, Family::kRecords, Family::kKeys, Family::kFields, Family::kChanges}) {
+    Status done = collection.runtime->bytes->reclaim(keys::all_of(family, collection.number));
+    if (done) continue;
+    collection.removed += removed;
+    return done;
+  }
+  return {};
 }
 
 std::uint64_t bytes_of_images(const CollectionState& collection) {

@@ -42,6 +42,10 @@ Result<FileNames> write_images(CollectionState& collection, const View& view);
 /// stands in a table, since a log can be damaged to an end before it.
 void settle_images(const CollectionState& collection, const FileNames& replaced);
 
+/// Gives back the space of all that was removed from the byte store, at once: otherwise it comes
+/// back as tables are merged.
+Status reclaim_removed(CollectionState& collection);
+
 /// The image of a vector, or the slots image; null when there is none.
 const storage::ManifestImage* image_of(const storage::CollectionManifest& manifest,
                                        std::uint32_t vector);

@@ -29,6 +29,12 @@ std::uint64_t changes_before_images(std::size_t live) {
 /// fewer, so that the copy comes to an end however fast others write.
 constexpr std::size_t kRowsBesideCopy = 512;
 
+std::uint64_t bytes_of_indexes(const CollectionVersion& version) {
+  std::uint64_t bytes = 0;
+  for (const SearchedVector& vector : version.vectors) bytes += vector.index->bytes();
+  return bytes;
+}
+
 /// The beginning of `tail`, at most `most` rows of it.
 Tail first_rows(const Tail& tail, std::size_t most) {
   Tail first;
@@ -128,6 +134,16 @@ std::shared_ptr<CollectionState> Indexer::find(std::uint32_t number) {
   return nullptr;
 }
 
+std::uint64_t Indexer::largest_image_bytes() {
+  std::uint64_t largest = 0;
+  const std::lock_guard hold(mutex_);
+  for (const auto& [state, held] : collections_) {
+    if (const auto collection = held.lock())
+      largest = std::max({largest, collection->image_bytes.load(), collection->index_bytes.load()});
+  }
+  return largest;
+}
+
 Status Indexer::wrote(CollectionState& collection) {
   if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
   bool sleeps = false;
@@ -194,7 +210,7 @@ void Indexer::sync_regularly() {
       written = runtime_.last_sequence;
     }
     if (written != synced) {
-      if (Status status = runtime_.bytes->sync(); status) {
+      if (Status status = runtime_.pinned_bytes()->sync(); status) {
         synced = written;
         (void)runtime_.set_mark(synced);  // A lower bound may lag.
       } else {
@@ -228,7 +244,9 @@ Status Indexer::index(CollectionState& collection, Images images) {
   if (status) status = calibrate(collection);
   // What was measured may ask for other codes.
   if (status) status = rebuild(collection);
+  collection.index_bytes = bytes_of_indexes(*collection.pin().version);
   if (status) status = renew_images(collection, images);
+  make_room(collection, images);
   const std::lock_guard publishing(runtime_.versions);
   if (!status) {
     // Answers stay right, since what is not indexed is scanned; writers must not wait for more.
@@ -406,6 +424,16 @@ Status Indexer::calibrate(CollectionState& collection) {
     ++collection.changed_since_image;
   }
   return {};
+}
+
+/// Where writes are refused for want of space. Not for a few records: it reads and writes tables.
+void Indexer::make_room(CollectionState& collection, Images images) {
+  const std::uint64_t removed = collection.removed;
+  const std::uint64_t live = collection.pin()->live.count();
+  const bool due = removed > live / 8 || images == Images::kNow;
+  if (removed == 0 || !due || collection.dropped || !runtime_.headroom.is_full()) return;
+  if (Status done = reclaim_removed(collection); !done)
+    runtime_.log("reclaiming space: " + done.error().message);
 }
 
 Status Indexer::renew_images(CollectionState& collection, Images images) {

@@ -40,6 +40,8 @@ class Indexer {
   void remove(const CollectionState& collection);
   /// Null: it was removed, or never added.
   std::shared_ptr<CollectionState> find(std::uint32_t number);
+  /// What new images of one collection take, with the files of its rows, about: the most of all.
+  std::uint64_t largest_image_bytes();
 
   /// The collection has something in its tail, or dead slots: called after a commit, by the writer,
   /// who waits here while the tail is too long.
@@ -83,6 +85,7 @@ class Indexer {
   Result<std::size_t> rebuild_without_dead(CollectionState& collection,
                                            const ProgressCallback& progress);
   Status calibrate(CollectionState& collection);
+  void make_room(CollectionState& collection, Images images);
   Status renew_images(CollectionState& collection, Images images);
 
   StoreRuntime& runtime_;

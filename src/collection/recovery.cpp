@@ -343,6 +343,26 @@ Result<std::optional<OpenedCollection>> follow_collection(
   return std::optional<OpenedCollection>(std::move(found));
 }
 
+void begin_anew(CollectionState& collection, CollectionState&& fresh) {
+  collection.keys = std::move(fresh.keys);
+  collection.next_slot = fresh.next_slot;
+  collection.growing = std::move(fresh.growing);
+  collection.older.push_back(std::exchange(collection.current, std::move(fresh.current)));
+  collection.dead.clear();  // The fresh indexes have none; older views have indexes of their own.
+  collection.degraded = fresh.degraded;
+  collection.degraded_reason = std::move(fresh.degraded_reason);
+  collection.last_change = fresh.last_change;
+  collection.manifest = std::move(fresh.manifest);
+  collection.next_file = std::max(collection.next_file, fresh.next_file);
+  collection.changed_since_image = fresh.changed_since_image;
+  collection.row_files_of = std::move(fresh.row_files_of);
+  collection.erasing = fresh.erasing.load();
+  collection.image_bytes = fresh.image_bytes.load();
+  collection.image_sequence = fresh.image_sequence.load();
+  collection.dropped = false;
+  collection.tail_shrank.notify_all();
+}
+
 void take_over(CollectionState& collection, OpenedCollection&& found) {
   collection.dead.insert(collection.dead.end(), found.dead.begin(), found.dead.end());
   collection.last_change = found.last_change;

@@ -51,6 +51,10 @@ Result<std::optional<OpenedCollection>> follow_collection(
     CollectionState& collection, const storage::ByteStore& bytes,
     const storage::CollectionManifest& manifest);
 
+/// The collection goes on from what was opened again under its number, `fresh`, which nobody else
+/// has. StoreRuntime::versions and `indexing` are held.
+void begin_anew(CollectionState& collection, CollectionState&& fresh);
+
 /// Makes `found` the collection's newest version. StoreRuntime::versions is held once it is shared.
 void take_over(CollectionState& collection, OpenedCollection&& found);
 

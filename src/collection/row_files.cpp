@@ -52,6 +52,15 @@ const SectionOut* slots_of(const IndexSections& sections) {
   return nullptr;
 }
 
+/// Of the image and of the row files behind the first `done` rows.
+std::uint64_t bytes_to_write(const IndexSections& sections, std::uint64_t done) {
+  std::uint64_t bytes = 0;
+  for (const SectionOut& section : sections.growing)
+    bytes += (sections.positions - done) * section.stride;
+  for (const SectionOut& section : sections.other) bytes += section.count * section.stride;
+  return bytes;
+}
+
 Error damaged(const std::string& file, const std::string& what) {
   return Error{ErrorCode::kCorruption, "row file '" + file + "' " + what};
 }
@@ -82,6 +91,8 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
     done += file.rows;
   }
   const std::size_t written_from = files.size();
+  if (Status room = runtime.headroom.check_room(bytes_to_write(sections, done)); !room)
+    return std::move(room).error();
   while (done < sections.positions) {
     const Run run{done, std::min(full, sections.positions - done)};
     std::vector<storage::ImageSectionOut> parts;

@@ -24,6 +24,12 @@ namespace anear {
 
 using storage::Family;
 
+namespace {
+
+constexpr std::uint64_t kManifestBytesAbout = 4'096;
+
+}  // namespace
+
 Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
   constexpr int kAttemptsMax = 8;
   for (int attempt = 1;; ++attempt) {
@@ -115,6 +121,7 @@ Status Store::Impl::open() {
   runtime->scrubber = std::make_unique<Scrubber>(*runtime);
   if (Status loaded = load_collections(); !loaded) return loaded;
   if (!runtime->options.read_only) {
+    runtime->resume_writes = [this] { return resume(); };
     runtime->indexer->start();
   } else if (runtime->options.follow_every_ms != 0 && !runtime->is_in_memory()) {
     start_following();
@@ -130,6 +137,7 @@ Status Store::Impl::load_collections() {
   if (!erasures) return erasures.error();
   runtime->recovery.unfinished_erasures = erasures->size();
   FileNames named;
+  std::uint64_t largest_images = 0;
   for (const storage::CollectionManifest& manifest : *manifests) {
     auto collection = open_collection(runtime, *runtime->bytes, manifest);
     if (!collection) return std::move(collection).error();
@@ -138,9 +146,11 @@ Status Store::Impl::load_collections() {
       if (erase.collection == manifest.number) (*collection)->erasing = erase.mark.sequence;
     }
     runtime->recovery.tail_records += (*collection)->current->tail_rows();
+    largest_images = std::max(largest_images, (*collection)->image_bytes.load());
     if (!runtime->options.read_only) runtime->indexer->add(*collection);
     collections.emplace(manifest.name, std::move(*collection));
   }
+  if (runtime->options.read_only) runtime->headroom.set_largest_images(largest_images);
   if (!runtime->options.read_only && !runtime->is_in_memory())
     remove_unnamed_files(*runtime, named);
   return {};
@@ -162,6 +172,8 @@ Result<Collection> Store::create_collection(const std::string& name,
   if (Status writable = runtime.check_writable(); !writable) return std::move(writable).error();
   if (Status checked = check_name(name, "collection"); !checked) return std::move(checked).error();
   if (Status checked = check_schema(schema); !checked) return std::move(checked).error();
+  if (Status room = runtime.headroom.admit(kManifestBytesAbout); !room)
+    return std::move(room).error();
 
   const std::lock_guard hold(impl_->mutex);
   if (impl_->collections.contains(name)) {
@@ -284,6 +296,25 @@ Result<BackupReport> Store::backup(const std::string& directory,
   const auto guard = CallGuard::enter(*impl_->runtime);
   if (!guard) return guard.error();
   return take_backup(*impl_->runtime, directory, options);
+}
+
+Result<StoreState> Store::state() const {
+  StoreRuntime& runtime = *impl_->runtime;
+  const auto guard = CallGuard::enter(runtime);
+  if (!guard) return guard.error();
+  const Headroom::Look seen = runtime.headroom.look();
+  StoreState state{.free_bytes = seen.free_bytes, .reserved_bytes = seen.reserved_bytes};
+  const auto refuse = [&](WriteState writes, const Status& why) {
+    state.writes = writes;
+    state.reason = why.error().message;
+  };
+  if (runtime.options.read_only)
+    refuse(WriteState::kReadOnly, runtime.check_writable());
+  else if (Status healthy = runtime.pinned_bytes()->check_writable(); !healthy)
+    refuse(WriteState::kStopped, healthy);
+  else if (!seen.admits)
+    refuse(WriteState::kFull, seen.admits);
+  return state;
 }
 
 const RecoveryReport& Store::recovery() const noexcept { return impl_->runtime->recovery; }

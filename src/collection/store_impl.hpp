@@ -1,5 +1,5 @@
 // What a Store is made of: its runtime and its collections. store.cpp has the calls, refresh.cpp
-// how a reader follows a writer.
+// how a reader follows a writer, resume.cpp how a writer goes on after a failure of the disk.
 //
 // Threads: members say which lock owns them.
 #pragma once
@@ -31,12 +31,17 @@ struct Store::Impl {
 
   /// Brings a read-only store to the newest state, or leaves it as it is. `refreshing` is held.
   Status refresh();
+  /// Opens the bytes of a store that has stopped anew; nothing where it has not.
+  Status resume();
   /// Calls refresh() every StoreOptions::follow_every_ms, in a thread of its own.
   void start_following();
   void stop_following();
 
  private:
   struct Newer;
+  struct Reopened;
+  Status open_anew(Reopened& reopened);
+  void put_in_place(Reopened& reopened);
   Status go_on();
   Status read_newer(Newer& newer);
   void publish(Newer& newer);

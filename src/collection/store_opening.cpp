@@ -1,5 +1,6 @@
 #include "collection/store_opening.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "collection/field_container.hpp"
@@ -255,6 +256,29 @@ Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime) {
   storage::StoreMeta meta{.identity = runtime.identity};
   if (Status read = read_meta(**bytes, meta); !read) return std::move(read).error();
   return ReopenedBytes{std::move(*bytes), *recovered};
+}
+
+Result<RewritableBytes> reopen_to_write(StoreRuntime& runtime) {
+  auto reading = storage::HighWaterMark::read(*runtime.files, runtime.path, runtime.identity.id);
+  if (!reading) return std::move(reading).error();
+  // Also what a buffered store has shown before it was synced.
+  reading->sequence = std::max(reading->sequence, runtime.last_sequence);
+  if (Status probed = probe(runtime, *reading); !probed) return std::move(probed).error();
+  auto opened = open_records(runtime, reading->file_list, false, &runtime.list_marker);
+  if (!opened) return std::move(opened).error();
+  RewritableBytes found{std::move(*opened), 0, {}};
+  const auto recovered = last_sequence(*found.bytes);
+  if (!recovered) return recovered.error();
+  if (*recovered < reading->sequence) return lost_writes(runtime, *recovered, reading->sequence);
+  found.sequence = *recovered;
+  found.meta.identity = runtime.identity;
+  if (Status read = read_meta(*found.bytes, found.meta); !read) return std::move(read).error();
+  if (Status synced = found.bytes->sync(); !synced) return std::move(synced).error();
+  const std::lock_guard hold(runtime.marking);
+  if (Status marked = runtime.mark->write(found.sequence, found.bytes->file_list()); !marked)
+    return std::move(marked).error();
+  if (Status synced = runtime.mark->sync(); !synced) return std::move(synced).error();
+  return found;
 }
 
 Status check_records(const StoreRuntime& runtime, const storage::FileListMark& file_list,

@@ -35,6 +35,16 @@ struct ReopenedBytes {
 /// Opens what is there now beside what `runtime` has open, which is not touched. kSnapshotExpired
 /// when the writer was too busy, kLostWrites when there is less than the high-water mark says.
 Result<ReopenedBytes> reopen_bytes(const StoreRuntime& runtime);
+/// The bytes of a store that has stopped, opened anew for writing.
+struct RewritableBytes {
+  std::shared_ptr<storage::ByteStore> bytes;
+  Sequence sequence = 0;
+  storage::StoreMeta meta;
+};
+/// As an opening for writing, of the files that `runtime` has open, locked and abandoned.
+/// kLostWrites also where a commit is missing that was published; nothing is changed then. On
+/// success the mark names what is there.
+Result<RewritableBytes> reopen_to_write(StoreRuntime& runtime);
 /// Opens the records at `runtime.path` read-only: they are those of the store `runtime.identity`,
 /// and their last commit is `wanted`. kCorruption otherwise.
 Status check_records(const StoreRuntime& runtime, const storage::FileListMark& file_list,

@@ -58,9 +58,30 @@ std::shared_ptr<storage::ByteStore> StoreRuntime::pinned_bytes() {
   return bytes;
 }
 
-Status StoreRuntime::check_writable() const {
-  if (!options.read_only) return {};
-  return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};
+std::shared_ptr<storage::ByteStore> StoreRuntime::writable_bytes() {
+  const std::lock_guard hold(versions);
+  return bytes != nullptr && bytes->check_writable() ? bytes : nullptr;
+}
+
+Status StoreRuntime::check_writable() {
+  if (options.read_only)
+    return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};
+  const auto held = pinned_bytes();
+  if (held == nullptr || resume_writes == nullptr || !held->stopped_for_space()) return {};
+  constexpr std::uint64_t kSpaceLeast = std::uint64_t{1} << 20;  // Beside what the log holds.
+  constexpr std::int64_t kFirstPauseMs = 50, kLongestPauseMs = 1'000;
+  std::int64_t due = resume_at_ms;
+  const std::int64_t now = steady_ms();
+  const bool is_long_ago = now - due > 10 * kLongestPauseMs;
+  const std::int64_t pause =
+      std::clamp(is_long_ago ? 0 : 2 * resume_pause_ms.load(), kFirstPauseMs, kLongestPauseMs);
+  const auto space = files->space(path);
+  if (space && space->free_bytes < held->bytes_to_flush() + kSpaceLeast) return {};
+  // One caller tries; the write itself says what the others meet.
+  if (now < due || !resume_at_ms.compare_exchange_strong(due, now + pause)) return {};
+  resume_pause_ms = pause;
+  if (Status resumed = resume_writes(); !resumed) log("resume: " + resumed.error().message);
+  return {};
 }
 
 void StoreRuntime::log(const std::string& message) const {
@@ -68,8 +89,9 @@ void StoreRuntime::log(const std::string& message) const {
 }
 
 Status StoreRuntime::set_mark(Sequence synced) {
+  const auto held = pinned_bytes();
   const std::lock_guard hold(marking);
-  return mark ? mark->write(synced, bytes->file_list()) : Status{};
+  return mark ? mark->write(synced, held->file_list()) : Status{};
 }
 
 void ListMarker::list_grew(const storage::FileListMark& durable) {

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,7 @@
 #include "anear/storage/store_directory.hpp"
 #include "anear/storage/store_lock.hpp"
 #include "collection/filter_cache.hpp"
+#include "collection/headroom.hpp"
 #include "collection/key_table.hpp"
 #include "collection/version.hpp"
 
@@ -95,16 +97,24 @@ struct StoreRuntime {
   FilterCache filters;
   ScratchPool scratches;
 
-  /// Guards CollectionState::current and versions, `snapshot`, `last_sequence`, and `bytes` where
-  /// the store is read-only.
+  /// Guards CollectionState::current and versions, `snapshot`, `last_sequence`, and `bytes`, which
+  /// may be read under what else keeps resume() from replacing it: `erasing`,
+  /// CollectionState::indexing, or the queue of commits.
   std::mutex versions;
-  std::shared_ptr<storage::ByteStore> bytes;  ///< Null once it is closed. A refresh replaces it.
-  storage::SnapshotPointer snapshot;          ///< Of the bytes as of `last_sequence`.
+  std::shared_ptr<storage::ByteStore>
+      bytes;  ///< Null once it is closed. Replaced by refresh() and resume().
+  storage::SnapshotPointer snapshot;  ///< Of the bytes as of `last_sequence`.
   Sequence last_sequence = 0;
 
+  Headroom headroom{*this};
   std::unique_ptr<CommitQueue> commits;
   std::unique_ptr<Indexer> indexer;
   std::unique_ptr<Scrubber> scrubber;
+
+  /// Set while the store is open for writing: Store::resume().
+  std::function<Status()> resume_writes;
+  std::atomic<std::int64_t> resume_at_ms{0};  ///< Of the steady clock: not tried before.
+  std::atomic<std::int64_t> resume_pause_ms{0};
 
   mutable std::mutex removing;
   std::size_t removal_holds = 0;               ///< Under `removing`.
@@ -120,10 +130,13 @@ struct StoreRuntime {
   /// Removes a file in the store's directory, or once no RemovalHold is left. What cannot be
   /// removed is told in the log and left to the next open.
   void remove_file(const std::string& file) const;
-  /// What is read now; a refresh does not take it away.
+  /// What is read and written now; a refresh, or resume(), does not take it away.
   std::shared_ptr<storage::ByteStore> pinned_bytes();
-  /// kReadOnly when it was opened so.
-  Status check_writable() const;
+  /// Where writes go; null where they are refused.
+  std::shared_ptr<storage::ByteStore> writable_bytes();
+  /// kReadOnly when it was opened so. Where writes stopped for want of space, tries first whether
+  /// there is some again (`resume_writes`), not too often.
+  Status check_writable();
   void log(const std::string& message) const;
   /// Names a synced sequence in the mark, if there is one.
   Status set_mark(Sequence synced);
@@ -199,10 +212,12 @@ struct CollectionState {
   std::vector<std::weak_ptr<const AnyIndex>>
       row_files_of;  ///< Whose rows the manifest's files hold.
 
-  std::atomic<Sequence> erasing{0};  ///< The commit of an erase that is not finished.
+  std::atomic<Sequence> erasing{0};       ///< The commit of an erase that is not finished.
+  std::atomic<std::uint64_t> removed{0};  ///< Records, since the last reclaim_removed().
   std::atomic<std::uint64_t> stalls{0};
   std::atomic<std::int64_t> searched_ms{0};  ///< Of the steady clock: the last search, about.
   std::atomic<std::uint64_t> image_bytes{0};
+  std::atomic<std::uint64_t> index_bytes{0};  ///< Of the indexes in memory, about: of new images.
   std::atomic<Sequence> image_sequence{0};
 
   /// The newest state, pinned in one step.

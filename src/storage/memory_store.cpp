@@ -344,6 +344,11 @@ class MemoryStore final : public ByteStore {
   std::vector<std::string> warnings() const override { return {}; }
   FileListMark file_list() const override { return {}; }
   std::uint64_t bytes_on_disk() const override { return 0; }
+  bool stopped_for_space() const override { return false; }
+  void abandon() override {}
+  std::uint64_t bytes_to_flush() const override { return 0; }
+  std::uint64_t bytes_of_tables() const override { return 0; }
+  void leave_to_compaction(std::uint64_t) override {}
   std::uint64_t bytes_in_memory() const override {
     const std::shared_lock hold(state_->mutex());
     return state_->bytes();

@@ -215,7 +215,7 @@ class OsFileSystem final : public FileSystem {
   Result<FileInfo> info(const std::string& path) override;
   Result<bool> exists(const std::string& path) override;
   Result<Mapping> map_private(const std::string& path, std::uint64_t bytes) override;
-  Result<std::uint64_t> free_space(const std::string& path) override;
+  Result<DiskSpace> space(const std::string& path) override;
   Result<std::string> absolute_path(const std::string& path) override;
 };
 
@@ -332,10 +332,11 @@ Result<Mapping> OsFileSystem::map_private(const std::string& path, std::uint64_t
                  std::shared_ptr<void>(start, [bytes](void* at) { ::munmap(at, bytes); })};
 }
 
-Result<std::uint64_t> OsFileSystem::free_space(const std::string& path) {
+Result<DiskSpace> OsFileSystem::space(const std::string& path) {
   struct statvfs facts{};
   if (::statvfs(path.c_str(), &facts) != 0) return failed("statvfs", path, errno);
-  return static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
+  return DiskSpace{static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize,
+                   static_cast<std::uint64_t>(facts.f_blocks) * facts.f_frsize};
 }
 
 Result<std::string> OsFileSystem::absolute_path(const std::string& path) {

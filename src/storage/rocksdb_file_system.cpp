@@ -40,6 +40,10 @@ IOStatus sync_outcome(const Status& status) {
   return status ? IOStatus::OK() : IOStatus::IOError(status.error().message);
 }
 
+IOStatus was_abandoned() {
+  return IOStatus::IOError("the database was abandoned: another one has its files");
+}
+
 /// Lists are begun anew far below it (DBOptions::max_manifest_file_size).
 constexpr std::size_t kListBytesMax = std::size_t{256} << 20;
 
@@ -94,10 +98,11 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
 
 class WritableFile final : public rocksdb::FSWritableFile {
  public:
-  WritableFile(std::unique_ptr<File> file, std::uint64_t size)
-      : file_(std::move(file)), size_(size) {}
+  WritableFile(std::unique_ptr<File> file, std::uint64_t size, std::shared_ptr<FileAccess> access)
+      : file_(std::move(file)), access_(std::move(access)), size_(size) {}
 
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    if (access_->abandoned) return was_abandoned();
     const Status done = file_->append(bytes_of(data));
     if (done) size_ += data.size();
     return to_rocksdb(done);
@@ -108,7 +113,7 @@ class WritableFile final : public rocksdb::FSWritableFile {
   }
   IOStatus Truncate(std::uint64_t size, const IOOptions&, IODebugContext*) override {
     // RocksDB truncates to what it appended, because other files may be longer (preallocated).
-    if (size == size_) return IOStatus::OK();
+    if (size == size_ || access_->abandoned) return IOStatus::OK();
     const Status done = file_->truncate(size);
     if (done) size_ = size;
     return to_rocksdb(done);
@@ -121,6 +126,7 @@ class WritableFile final : public rocksdb::FSWritableFile {
 
  private:
   std::unique_ptr<File> file_;
+  std::shared_ptr<FileAccess> access_;
   std::uint64_t size_;
 };
 
@@ -130,8 +136,9 @@ class WritableFile final : public rocksdb::FSWritableFile {
 /// log. Closed, it ends where its last record does.
 class LogFile final : public rocksdb::FSWritableFile {
  public:
-  LogFile(std::unique_ptr<File> file, std::uint64_t size)
+  LogFile(std::unique_ptr<File> file, std::uint64_t size, std::shared_ptr<FileAccess> access)
       : file_(std::move(file)),
+        access_(std::move(access)),
         held_(std::make_shared<std::atomic<std::uint64_t>>(size)),
         size_(*held_),
         end_(size) {}
@@ -139,6 +146,7 @@ class LogFile final : public rocksdb::FSWritableFile {
   ReservedLogs::Bytes held() const { return held_; }
 
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    if (access_->abandoned) return was_abandoned();
     const bool is_reserved = size_ < end_;
     const Status done =
         is_reserved ? file_->write_at(size_, bytes_of(data)) : file_->append(bytes_of(data));
@@ -156,13 +164,13 @@ class LogFile final : public rocksdb::FSWritableFile {
     return Append(data, options, debug);
   }
   IOStatus Truncate(std::uint64_t size, const IOOptions&, IODebugContext*) override {
-    if (size == size_) return IOStatus::OK();
+    if (size == size_ || access_->abandoned) return IOStatus::OK();
     const Status done = file_->truncate(size);
     if (done) size_ = end_ = size;
     return to_rocksdb(done);
   }
   IOStatus Close(const IOOptions&, IODebugContext*) override {
-    if (end_ > size_) {
+    if (end_ > size_ && !access_->abandoned) {
       if (Status cut = file_->truncate(size_); !cut) return to_rocksdb(cut);
     }
     return to_rocksdb(file_->close());
@@ -186,6 +194,7 @@ class LogFile final : public rocksdb::FSWritableFile {
   }
 
   std::unique_ptr<File> file_;
+  std::shared_ptr<FileAccess> access_;
   std::shared_ptr<std::atomic<std::uint64_t>> held_;
   std::atomic<std::uint64_t>& size_;  ///< Of what was appended.
   std::uint64_t end_;                 ///< Of the file.
@@ -429,9 +438,9 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   }
   IOStatus GetFreeSpace(const std::string& path, const IOOptions&, std::uint64_t* bytes,
                         IODebugContext*) override {
-    const auto free = files_->free_space(path);
-    if (!free) return to_rocksdb(free.error());
-    *bytes = *free;
+    const auto space = files_->space(path);
+    if (!space) return to_rocksdb(space.error());
+    *bytes = space->free_bytes;
     return IOStatus::OK();
   }
   IOStatus IsDirectory(const std::string& path, const IOOptions&, bool* is_directory,
@@ -487,7 +496,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
     if (!file) return to_rocksdb(file.error());
     const auto size = (*file)->size();
     if (!size) return to_rocksdb(size.error());
-    *result = std::make_unique<Writer>(std::move(*file), *size);
+    *result = std::make_unique<Writer>(std::move(*file), *size, access_);
     return IOStatus::OK();
   }
 

@@ -43,6 +43,9 @@ struct FileAccess {
   /// closed and not yet destroyed, would otherwise remove what its successor has made. RocksDB
   /// removes every file that it does not know when it is destroyed.
   std::atomic<bool> sealed{false};
+  /// Another database has been opened on the files: what is still open here is not written any
+  /// more, not even when it is closed.
+  std::atomic<bool> abandoned{false};
   /// Logs that are synced every few records are kept longer than what they hold: see LogFile.
   bool reserve_logs = false;
   ReservedLogs reserved_logs;

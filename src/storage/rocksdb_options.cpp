@@ -81,7 +81,7 @@ class FailureListener final : public rocksdb::EventListener {
  public:
   explicit FailureListener(std::shared_ptr<WriteHealth> health) : health_(std::move(health)) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    health_->stop(status->ToString());
+    health_->stop(*status);
   }
   // After "no space" RocksDB would resume by itself and flush records behind a torn log; then it
   // refuses its own files at the next open.
@@ -125,15 +125,18 @@ Error to_error(const rocksdb::Status& status) {
   ErrorCode code = ErrorCode::kInternal;
   if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kIo;
   if (status.IsPathNotFound()) code = ErrorCode::kCorruption;  // A file that the list names.
-  if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
+  if (status.IsNoSpace() || status.IsCompactionTooLarge()) code = ErrorCode::kNoSpace;
   if (status.IsCorruption()) code = ErrorCode::kCorruption;
   if (status.IsMemoryLimit()) code = ErrorCode::kOutOfMemory;
   return Error{code, status.ToString()};
 }
 
-void WriteHealth::stop(const std::string& reason) {
+void WriteHealth::stop(const rocksdb::Status& reason) {
   const std::lock_guard hold(mutex_);
-  if (reason_.empty()) reason_ = reason;
+  if (reason_.empty()) {
+    reason_ = reason.ToString();
+    for_space_.store(reason.IsNoSpace(), std::memory_order_release);
+  }
   stopped_.store(true, std::memory_order_release);
 }
 
@@ -155,6 +158,7 @@ std::vector<std::string> Warnings::lines() const {
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
   RocksdbParts parts;
   parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
+  parts.tables.reset(rocksdb::NewSstFileManager(parts.env.get()));
   parts.cache = rocksdb::NewLRUCache(32 * kMiB);
   parts.log_follows = std::make_unique<LogFollows>(parts.access->listed_entry);
   return parts;
@@ -181,6 +185,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   options.info_log = std::make_shared<WarningLogger>(parts.warnings);
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.sst_file_manager = parts.tables;
   options.listeners.push_back(std::make_shared<FailureListener>(parts.health));
   return options;
 }

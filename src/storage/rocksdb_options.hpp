@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_manager.h>
 
 #include <atomic>
 #include <memory>
@@ -25,11 +26,13 @@ inline constexpr std::size_t kListBytesMax = 1 << 20;
 class WriteHealth {
  public:
   bool ok() const noexcept { return !stopped_.load(std::memory_order_acquire); }
-  void stop(const std::string& reason);
+  void stop(const rocksdb::Status& reason);
+  bool stopped_for_space() const noexcept { return for_space_.load(std::memory_order_acquire); }
   std::string reason() const;
 
  private:
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> for_space_{false};
   mutable std::mutex mutex_;
   std::string reason_;
 };
@@ -53,6 +56,7 @@ struct RocksdbParts {
   std::unique_ptr<LogFollows> log_follows;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
+  std::shared_ptr<rocksdb::SstFileManager> tables;  ///< Puts compactions off that have no room.
 };
 
 /// What a failure of RocksDB is to a caller.

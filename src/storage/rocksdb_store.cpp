@@ -4,6 +4,7 @@
 // stopped, so close() never has to wait for readers.
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_manager.h>
 #include <rocksdb/utilities/memory_util.h>
 #include <rocksdb/write_batch.h>
 
@@ -100,6 +101,13 @@ struct Database {
       error.message =
           "the store was changed by its writer since it was opened read-only; open it "
           "again. (" +
+          error.message + ")";
+    }
+    if (parts.access->abandoned && status.IsPathNotFound()) {
+      error.code = ErrorCode::kSnapshotExpired;
+      error.message =
+          "the store was opened anew after a failure, and has replaced what this view "
+          "reads since. (" +
           error.message + ")";
     }
     return error;
@@ -236,6 +244,8 @@ class RocksStore final : public ByteStore {
   std::unique_ptr<ByteIterator> iterate(KeyRange range,
                                         const ByteSnapshot* snapshot) const override;
   Status check_writable() const override;
+  bool stopped_for_space() const override { return database_->parts.health->stopped_for_space(); }
+  void abandon() override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status reclaim(const KeyRange& range) override;
   Result<PurgeReport> purge(const PurgeOptions& options) override;
@@ -250,10 +260,14 @@ class RocksStore final : public ByteStore {
   FileListMark file_list() const override { return database_->parts.access->file_list.mark(); }
   std::uint64_t bytes_on_disk() const override;
   std::uint64_t bytes_in_memory() const override;
+  std::uint64_t bytes_to_flush() const override;
+  void leave_to_compaction(std::uint64_t bytes) override;
+  std::uint64_t bytes_of_tables() const override;
   Status close() override;
 
  private:
   Status check_health() const;
+  bool is_write_stalled() const;
   Status flush_tables() const;
   Status failed_write(const rocksdb::Status& status);
   rocksdb::Status add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const;
@@ -263,6 +277,7 @@ class RocksStore final : public ByteStore {
   const ByteStoreOptions& options_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> written_{false};
+  std::atomic<bool> is_tight_{false};  ///< Compactions may be put off for want of space.
 };
 
 Status RocksStore::write(const WriteBatch& batch, bool sync) {
@@ -274,7 +289,19 @@ Status RocksStore::write(const WriteBatch& batch, bool sync) {
   if (const rocksdb::Status added = add_entries(batch, out); !added.ok()) return to_error(added);
   rocksdb::WriteOptions options;
   options.sync = sync;
-  const rocksdb::Status written = db().Write(options, &out);
+  // Else a write could wait for a compaction that waits for space, which only deletes may give.
+  options.no_slowdown = is_tight_;
+  rocksdb::Status written = db().Write(options, &out);
+  if (written.IsIncomplete()) {
+    if (is_write_stalled()) {
+      return Error{ErrorCode::kNoSpace,
+                   "write to '" + options_.directory +
+                       "': there are too many tables, and no room on the disk to merge them. "
+                       "Nothing was written; free space"};
+    }
+    options.no_slowdown = false;
+    written = db().Write(options, &out);
+  }
   if (!written.ok()) return failed_write(written);
   written_.store(true, std::memory_order_relaxed);
   return {};
@@ -288,12 +315,25 @@ Status RocksStore::check_writable() const {
   return check_health();
 }
 
+void RocksStore::abandon() {
+  database_->parts.health->stop(rocksdb::Status::ShutdownInProgress("it was abandoned"));
+  database_->parts.access->abandoned = true;
+  rocksdb::CancelAllBackgroundWork(&db(), /*wait=*/true);
+  database_->parts.access->sealed = true;
+  database_->parts.access->file_list.set_observer(nullptr);
+}
+
 Status RocksStore::check_health() const {
   if (database_->parts.health->ok()) return {};
   return Error{ErrorCode::kReadOnly,
-               "writes stopped after a failure; close the store, see to the cause and open it "
+               "writes stopped after a failure; see to the cause, then resume() or open the store "
                "again. The failure was: " +
                    database_->parts.health->reason()};
+}
+
+bool RocksStore::is_write_stalled() const {
+  std::uint64_t stopped = 0;
+  return db().GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) && stopped != 0;
 }
 
 rocksdb::Status RocksStore::add_entries(const WriteBatch& batch, rocksdb::WriteBatch& out) const {
@@ -322,7 +362,7 @@ rocksdb::Status RocksStore::add_entries(const WriteBatch& batch, rocksdb::WriteB
 }
 
 Status RocksStore::failed_write(const rocksdb::Status& status) {
-  database_->parts.health->stop(status.ToString());
+  database_->parts.health->stop(status);
   const ErrorCode code = status.IsNoSpace() ? ErrorCode::kNoSpace : ErrorCode::kOutcomeUnknown;
   return Error{code, "write to '" + options_.directory + "': " + status.ToString()};
 }
@@ -439,6 +479,27 @@ std::uint64_t RocksStore::bytes_in_memory() const {
   if (!status.ok()) return 0;
   return usage[rocksdb::MemoryUtil::kMemTableTotal] +
          usage[rocksdb::MemoryUtil::kTableReadersTotal] + usage[rocksdb::MemoryUtil::kCacheTotal];
+}
+
+std::uint64_t RocksStore::bytes_to_flush() const {
+  std::uint64_t bytes = 0;
+  const bool known = !closed_ && db().GetAggregatedIntProperty(
+                                     rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+  return known ? bytes : 0;
+}
+
+// The limit of RocksDB itself is far away, since it stops a store whose flush reaches it.
+void RocksStore::leave_to_compaction(std::uint64_t bytes) {
+  constexpr std::uint64_t kFarAway = std::uint64_t{1} << 50, kTight = std::uint64_t{1} << 30;
+  rocksdb::SstFileManager& tables = *database_->parts.tables;
+  const std::uint64_t most = tables.GetTotalSize() + bytes;
+  tables.SetCompactionBufferSize(kFarAway - std::min(kFarAway, most));
+  tables.SetMaxAllowedSpaceUsage(kFarAway);
+  is_tight_ = bytes < kTight;
+}
+
+std::uint64_t RocksStore::bytes_of_tables() const {
+  return database_->parts.tables->GetTotalSize();
 }
 
 Status RocksStore::close() {

@@ -325,6 +325,51 @@ static void a_reader_can_follow_by_itself(void) {
   free(rows);
 }
 
+static void a_store_keeps_part_of_the_disk_and_says_so(void) {
+  const char* path = c_directory("headroom");
+  float* rows = c_rows(10, C_DIMENSION, 9);
+  anear_store_options options = ANEAR_STORE_OPTIONS_INIT;
+  anear_state state = ANEAR_STATE_INIT;
+  c_notes notes = c_open_notes(path);
+  CHECK_OK(anear_store_state(notes.store, &state, &error), &error);
+  CHECK(state.writes == ANEAR_WRITES_ALL && state.reason[0] == '\0');
+  CHECK(state.free_bytes > state.reserved_bytes && state.reserved_bytes != 0);
+  c_fill_notes(&notes, rows, 10);
+  NULL_REFUSED(anear_store_state(NULL, &state, &error));
+  NULL_REFUSED(anear_store_state(notes.store, NULL, &error));
+  c_free_notes(notes);
+
+  options.reserved_bytes = (uint64_t)1 << 60;
+  CHECK_OK(anear_store_open(path, &options, &notes.store, &error), &error);
+  CHECK_OK(anear_collection_open(notes.store, "notes", &notes.notes, &error), &error);
+  CHECK_OK(anear_store_state(notes.store, &state, &error), &error);
+  CHECK(state.writes == ANEAR_WRITES_FULL && state.reserved_bytes == (uint64_t)1 << 60);
+  CHECK(strstr(state.reason, "reserved") != NULL);
+  const anear_text key = anear_text_of("note-00001");
+  anear_batch batch = ANEAR_BATCH_INIT;
+  batch.count = 1;
+  batch.keys = &key;
+  CHECK_CODE(ANEAR_NO_SPACE, anear_collection_upsert(notes.notes, &batch, NULL, &error), &error);
+  CHECK_OK(anear_collection_delete_keys(notes.notes, &key, 1, NULL, &error), &error);
+  CHECK(count_of(notes.notes) == 9);
+  c_free_notes(notes);
+
+  options.flags = ANEAR_STORE_NO_RESERVE;
+  CHECK_OK(anear_store_open(path, &options, &notes.store, &error), &error);
+  CHECK_OK(anear_collection_open(notes.store, "notes", &notes.notes, &error), &error);
+  CHECK_OK(anear_store_state(notes.store, &state, &error), &error);
+  CHECK(state.writes == ANEAR_WRITES_ALL && state.reserved_bytes == 0);
+  CHECK_OK(anear_collection_upsert(notes.notes, &batch, NULL, &error), &error);
+  CHECK(count_of(notes.notes) == 10);
+  CHECK_OK(anear_store_resume(notes.store, &error), &error); /* Nothing to do. */
+  NULL_REFUSED(anear_store_resume(NULL, &error));
+  CHECK_OK(anear_store_close(notes.store, &error), &error);
+  CHECK_CODE(ANEAR_CLOSED, anear_store_resume(notes.store, &error), &error);
+  CHECK_CODE(ANEAR_CLOSED, anear_store_state(notes.store, &state, &error), &error);
+  c_free_notes(notes);
+  free(rows);
+}
+
 static void a_store_in_memory_leaves_nothing_behind(void) {
   const char* path = c_directory("only_a_name");
   anear_store_options options = ANEAR_STORE_OPTIONS_INIT;
@@ -426,6 +471,7 @@ const c_test store_tests[] = {
     {"a read-only store takes no writes", a_read_only_store_takes_no_writes},
     {"a reader follows its writer when asked", a_reader_follows_its_writer_when_asked},
     {"a reader can follow by itself", a_reader_can_follow_by_itself},
+    {"a store keeps part of the disk and says so", a_store_keeps_part_of_the_disk_and_says_so},
     {"a store in memory leaves nothing behind", a_store_in_memory_leaves_nothing_behind},
     {"options of older and newer callers are understood",
      options_of_older_and_newer_callers_are_understood},

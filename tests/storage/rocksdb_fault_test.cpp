@@ -329,3 +329,47 @@ TEST_CASE("An open whose reads fail says so, and the next one finds all that was
   CHECK(has_pair(*store, "a"));
   for (std::size_t i = 0; i < 40; ++i) CHECK(has_pair(*store, "b" + std::to_string(i)));
 }
+
+TEST_CASE("An abandoned store reads on and changes no file, not even when it is destroyed") {
+  const bool was_stopped = GENERATE(false, true);
+  const TempDirectory directory;
+  const auto files = std::make_shared<FaultFileSystem>();
+  auto opened = storage::open_rocksdb_store({.directory = directory.path(),
+                                             .file_system = files,
+                                             .merge = merge_letters,
+                                             .reserve_log = true});
+  REQUIRE(opened);
+  std::unique_ptr<ByteStore> store = std::move(*opened);
+  REQUIRE(store->write(pair_of("a", 100), true));
+  REQUIRE(store->flush());
+  // Its log is longer than what it holds, and would be cut when it is closed.
+  for (int i = 0; i < 5; ++i) REQUIRE(store->write(pair_of("b", 100), true));
+  if (was_stopped) {
+    files->fail({.operation = Operation::kAppend, .name = ".log", .bytes_written = 10});
+    files->fail({.operation = Operation::kWrite, .name = ".log", .bytes_written = 10});
+    CHECK_FALSE(store->write(pair_of("c", 100), true));
+    files->heal();
+  }
+  auto snapshot = store->snapshot();
+  (void)files->take_events();
+  store->abandon();
+  CHECK(store->write(pair_of("d"), true).error().code == ErrorCode::kReadOnly);
+  CHECK_FALSE(store->flush());
+  CHECK(has_pair(*store, "a"));
+  CHECK(has_pair(*store, "b"));
+  {
+    const auto next = open(directory.path());
+    CHECK(has_pair(*next, "b"));
+    REQUIRE(next->write(pair_of("e"), true));
+    CHECK(has_pair(*store, "b"));
+    snapshot.reset();
+    store.reset();
+    for (const Event& event : files->take_events()) {
+      INFO(event.path << ", operation " << static_cast<int>(event.operation));
+      CHECK((event.operation == Operation::kClose || !changes_disk(event.operation)));
+    }
+    REQUIRE(next->write(pair_of("f"), true));
+  }
+  const auto again = open(directory.path());
+  for (const char* key : {"a", "b", "e", "f"}) CHECK(has_pair(*again, key));
+}

@@ -129,9 +129,7 @@ class FaultFileSystem : public storage::FileSystem {
     if (auto fault = script_->next(Operation::kMap, path)) return error_of(*fault, path);
     return below_->map_private(path, bytes);
   }
-  Result<std::uint64_t> free_space(const std::string& path) override {
-    return below_->free_space(path);
-  }
+  Result<storage::DiskSpace> space(const std::string& path) override { return below_->space(path); }
   Result<std::string> absolute_path(const std::string& path) override {
     return below_->absolute_path(path);
   }

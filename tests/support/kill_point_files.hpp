@@ -192,9 +192,7 @@ class KillPointFiles final : public storage::FileSystem {
   Result<storage::Mapping> map_private(const std::string& path, std::uint64_t bytes) override {
     return below_->map_private(path, bytes);
   }
-  Result<std::uint64_t> free_space(const std::string& path) override {
-    return below_->free_space(path);
-  }
+  Result<storage::DiskSpace> space(const std::string& path) override { return below_->space(path); }
   Result<std::string> absolute_path(const std::string& path) override {
     return below_->absolute_path(path);
   }

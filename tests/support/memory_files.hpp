@@ -79,7 +79,9 @@ class MemoryFiles final : public storage::FileSystem {
     return storage::Mapping{{static_cast<std::byte*>(memory), static_cast<std::size_t>(bytes)},
                             std::shared_ptr<void>(memory, std::free)};
   }
-  Result<std::uint64_t> free_space(const std::string&) override { return std::uint64_t{0}; }
+  Result<storage::DiskSpace> space(const std::string&) override {
+    return storage::DiskSpace{std::uint64_t{1} << 40, std::uint64_t{1} << 40};
+  }
   Result<std::string> absolute_path(const std::string& path) override { return path; }
 };
 

@@ -68,6 +68,12 @@ int info(const Arguments& arguments) {
   Report report = {{"store", arguments.store},
                    {"last_commit", recovery.recovered_sequence},
                    {"closed_properly", recovery.clean}};
+  const auto state = store->state();
+  if (!state) return fail(state.error());
+  report["free_bytes"] = state->free_bytes;
+  report["reserved_bytes"] = state->reserved_bytes;
+  const bool has_room = state->free_bytes >= state->reserved_bytes;
+  report["room_for_writes"] = has_room ? "yes" : "no: less than a writer reserves is free";
   report["warnings"] = recovery.warnings;
   const auto names = store->collections();
   if (!names) return fail(names.error());

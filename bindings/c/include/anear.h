@@ -31,6 +31,7 @@
 #define ANEAR_H
 
 #include "anear_erase.h"
+#include "anear_state.h"
 #include "anear_types.h"
 #include "anear_verify.h"
 
@@ -130,6 +131,15 @@ ANEAR_API int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, an
 /* anear_collection_flush() for every collection. */
 ANEAR_API int32_t anear_store_flush(anear_store* store, anear_error* error);
 
+/* Has a store that stopped after a failure of the disk (ANEAR_WRITES_STOPPED) take writes again,
+ * without closing it: opens its files anew, compares them with what was acknowledged and settles
+ * what was unknown. See to the cause first. Searches go on meanwhile. Where the disk was full, the
+ * next write does this by itself. Nothing for a store that takes writes.
+ * On failure the store stays stopped, and it can be called again: ANEAR_LOST_WRITES if a commit
+ * that was acknowledged or seen is not there, ANEAR_READ_ONLY if it was opened so, or while an
+ * erase, a backup, anear_store_verify() or long indexing is under way. */
+ANEAR_API int32_t anear_store_resume(anear_store* store, anear_error* error);
+
 /* Finishes the erasures that failed, were cancelled or cut short, as `erase` (may be NULL; without
  * keys and filter) asks. `*finished` (may be NULL) is set to how many there were. */
 ANEAR_API int32_t anear_store_resume_erase(anear_store* store, const anear_erase* erase,
@@ -154,6 +164,10 @@ ANEAR_API int32_t anear_store_verify_as(const anear_store* store, const anear_ve
 ANEAR_API int32_t anear_store_scrub_stats(const anear_store* store, anear_damaged damaged,
                                           void* damaged_context, anear_scrub* scrub,
                                           anear_error* error);
+
+/* Which writes the store takes, why not all, and what of the disk is free. Asks the file system. */
+ANEAR_API int32_t anear_store_state(const anear_store* store, anear_state* state,
+                                    anear_error* error);
 
 /* What opening the store found. Also after anear_store_close(). */
 ANEAR_API int32_t anear_store_recovery(const anear_store* store, anear_recovery* recovery,
@@ -247,7 +261,7 @@ ANEAR_API const anear_schema* anear_collection_schema(const anear_collection* co
  * Fails with ANEAR_INVALID_ARGUMENT if a record is not valid (`record` of the error says which, the
  * subcode why), ANEAR_LIMIT_EXCEEDED if a payload is too large, ANEAR_CONFLICT if one is not at its
  * `expected` sequence, ANEAR_OUTCOME_UNKNOWN if the disk failed: the store takes no more writes
- * until it is opened again. */
+ * until anear_store_resume(). */
 ANEAR_API int32_t anear_collection_upsert(anear_collection* collection, const anear_batch* batch,
                                           uint64_t* sequence, anear_error* error);
 

@@ -232,6 +232,7 @@ typedef struct anear_error {
 /* Row files and images are copied to memory, not mapped: a mapped file that somebody else shrinks
  * in place, which anear never does, ends the process where it is read. */
 #define ANEAR_STORE_COPY_FILES 32U
+#define ANEAR_STORE_NO_RESERVE 64U   /* Write until the disk is full; see `reserved_bytes`. */
 
 typedef struct anear_store_options {
   uint32_t struct_size;
@@ -245,8 +246,12 @@ typedef struct anear_store_options {
    * anear_store_scrub_stats(). 0: none. */
   uint64_t scrub_bytes_per_second;
   size_t scrub_every_s; /* From the end of one pass to the next one. 0: 604,800, a week. */
+  /* Writes that add are ANEAR_NO_SPACE while less of the disk is free, which is left to deletes,
+   * compaction and images; they are taken again once there is more. 0: as docs/RELIABILITY.md says.
+   */
+  uint64_t reserved_bytes;
 } anear_store_options;
-#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0}
+#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {
@@ -448,7 +453,7 @@ typedef struct anear_stats {
   uint64_t memory_bytes;
   uint64_t image_bytes; /* On disk. */
   uint64_t image_sequence;
-  char reason[ANEAR_MESSAGE_SIZE]; /* Why degraded or read-only; "" otherwise. */
+  char reason[ANEAR_MESSAGE_SIZE]; /* Why degraded, full or read-only; or "". */
   uint64_t erasing;                /* Not 0: the commit of an erase that is not finished. */
   uint64_t damaged_files; /* Of its own and of those all share: anear_store_scrub_stats(). */
 } anear_stats;

@@ -21,6 +21,7 @@ using namespace anear::c;  // NOLINT(google-build-using-namespace): its own half
 static_assert(ANEAR_INTERNAL == static_cast<int>(anear::ErrorCode::kInternal));
 static_assert(ANEAR_CANCELLED == static_cast<int>(anear::ErrorCode::kCancelled));
 static_assert(ANEAR_CLOSED == static_cast<int>(anear::ErrorCode::kClosed));
+static_assert(ANEAR_WRITES_READ_ONLY == static_cast<int>(anear::WriteState::kReadOnly));
 static_assert(ANEAR_SUB_PAYLOAD_TOO_LARGE == static_cast<int>(anear::Subcode::kPayloadTooLarge));
 static_assert(ANEAR_SUB_FILTER_SYNTAX == static_cast<int>(anear::Subcode::kFilterSyntax));
 
@@ -143,10 +144,33 @@ int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, anear_error*
   });
 }
 
+int32_t anear_store_resume(anear_store* store, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}}); !status) return status;
+    return store->store.resume();
+  });
+}
+
 int32_t anear_store_flush(anear_store* store, anear_error* error) {
   return guard(error, [&]() -> Status {
     if (Status status = required({{store, "store"}}); !status) return status;
     return store->store.flush();
+  });
+}
+
+int32_t anear_store_state(const anear_store* store, anear_state* state, anear_error* error) {
+  return guard(error, [&]() -> Status {
+    if (Status status = required({{store, "store"}, {state, "state"}}); !status) return status;
+    if (const auto size = checked_size(state, "anear_state"); !size) return size.error();
+    const auto now = store->store.state();
+    if (!now) return now.error();
+    anear_state known{sizeof(anear_state),
+                      static_cast<std::int32_t>(now->writes),
+                      now->free_bytes,
+                      now->reserved_bytes,
+                      {}};
+    copy_message(now->reason.data(), now->reason.size(), known.reason, sizeof known.reason);
+    return write_sized(known, state, "anear_state");
   });
 }
 

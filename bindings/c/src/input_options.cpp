@@ -28,7 +28,8 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   if (!given) return given.error();
   constexpr std::uint32_t kKnown = ANEAR_STORE_MUST_EXIST | ANEAR_STORE_READ_ONLY |
                                    ANEAR_STORE_BUFFERED | ANEAR_STORE_IN_MEMORY |
-                                   ANEAR_STORE_INDEX_INLINE | ANEAR_STORE_COPY_FILES;
+                                   ANEAR_STORE_INDEX_INLINE | ANEAR_STORE_COPY_FILES |
+                                   ANEAR_STORE_NO_RESERVE;
   if (Status status = check_flags(given->flags, kKnown, "flags of a store"); !status)
     return std::move(status).error();
   StoreOptions store;
@@ -39,6 +40,8 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   store.copy_files = (given->flags & ANEAR_STORE_COPY_FILES) != 0;
   if ((given->flags & ANEAR_STORE_BUFFERED) != 0) store.durability = Durability::kBuffered;
   set_number(given->tail_records_max, store.tail_records_max);
+  if (given->reserved_bytes != 0) store.reserved_bytes = given->reserved_bytes;
+  if ((given->flags & ANEAR_STORE_NO_RESERVE) != 0) store.reserved_bytes = 0;
   store.log = {given->log, given->log_context};
   if (given->follow_every_ms > std::numeric_limits<std::uint32_t>::max())
     return invalid_argument("follow_every_ms is " + std::to_string(given->follow_every_ms) +

@@ -71,6 +71,18 @@ class Store:
         """
         return self._core.recovery()
 
+    def state(self) -> dict[str, Any]:
+        """Which writes are taken now, and what of the disk is free.
+
+            state = store.state()
+            if state["writes"] != "all": print(state["reason"])
+
+        writes: "all"; "full" (deletes and erasures alone, while less than reserved_bytes of the disk is free); "stopped"
+        (after a failure of the disk: see resume()); "read_only" (it was opened so). reason: why not
+        all; "" otherwise. free_bytes, reserved_bytes.
+        """
+        return self._core.state()
+
     def create_collection(
         self,
         name: str,
@@ -186,6 +198,18 @@ class Store:
         """
         return self._core.backup(path_of(directory), bool(hard_links), progress)
 
+    def resume(self) -> None:
+        """Has a store that stopped after a failure of the disk (state()["writes"] is "stopped") take writes again, without
+        closing it: its files are opened anew and compared with what was acknowledged, and writes whose outcome was unknown are
+        there or not from then on. See to the cause first. Searches go on meanwhile. Where the disk was full, the next write
+        does this by itself. Does nothing for a store that takes writes.
+
+        On failure the store stays stopped and it can be called again: LostWritesError when a commit that was acknowledged or
+        seen is not there; ReadOnlyError for a store that was opened so, or while an erase, a backup, verify() or long indexing
+        is under way.
+        """
+        self._core.resume()
+
     def resume_erase(
         self, *, wait: float = 10.0, remove_lost_copies: bool = False, progress: Progress = None
     ) -> list[EraseReceipt]:
@@ -214,6 +238,7 @@ def open(
     scrub_bytes_per_second: int = 0,
     scrub_every: float = 7 * 24 * 3600.0,
     copy_files: bool = False,
+    reserved_bytes: int | None = None,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
@@ -226,7 +251,10 @@ def open(
     lock, changes nothing and sees the store as it was when it was opened, or at the last refresh(); `follow`: seconds after
     which a thread of the store refreshes it again and again, 0 for never. `in_memory`: nothing is written; `path` is only a
     name. `tail_records_max`: how many records may wait for the indexer before writers wait too; a sixteenth of that, but 1,024
-    or more, while somebody searches. `index_inline`: index within each write instead of in the background.
+    or more, while somebody searches. `index_inline`: index within each write instead of in the background. `reserved_bytes`: how
+    much of the disk is left to deletes and compaction: writes that add raise NoSpaceError while less is free, and are taken
+    again once there is more. 0: none; None: 256 MiB (less for small disks and stores) and what compaction of the largest
+    collection takes.
 
     `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
     for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
@@ -247,6 +275,7 @@ def open(
         "scrub_bytes_per_second": whole(scrub_bytes_per_second, "scrub_bytes_per_second"),
         "scrub_every_s": _seconds(scrub_every, "scrub_every"),
         "copy_files": bool(copy_files),
+        "reserved_bytes": None if reserved_bytes is None else whole(reserved_bytes, "reserved_bytes"),
     }
     return Store(_core.Store(path_of(path), options))
 

@@ -61,6 +61,8 @@ StoreOptions as_options(const py::dict& given) {
   options.read_only = given["read_only"].cast<bool>();
   options.in_memory = given["in_memory"].cast<bool>();
   options.tail_records_max = given["tail_records_max"].cast<std::size_t>();
+  if (!given["reserved_bytes"].is_none())
+    options.reserved_bytes = given["reserved_bytes"].cast<std::uint64_t>();
   options.index_inline = given["index_inline"].cast<bool>();
   options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();
   options.copy_files = given["copy_files"].cast<bool>();
@@ -107,6 +109,14 @@ py::dict to_python(const RecoveryReport& report) {
                   "tail_records"_a = report.tail_records,
                   "unfinished_erasures"_a = report.unfinished_erasures,
                   "warnings"_a = report.warnings);
+}
+
+py::dict to_python(const StoreState& state) {
+  using py::literals::operator""_a;
+  static constexpr const char* kWrites[] = {"all", "full", "stopped", "read_only"};
+  return py::dict("writes"_a = kWrites[static_cast<std::size_t>(state.writes)],
+                  "reason"_a = state.reason, "free_bytes"_a = state.free_bytes,
+                  "reserved_bytes"_a = state.reserved_bytes);
 }
 
 py::dict recover(const std::string& path) {
@@ -253,10 +263,16 @@ void bind_store(py::module_& module) {
            })
       .def("flush",
            [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->flush(); })); })
+      .def("resume",
+           [](OwnedStore& owned) { unwrap(without_gil([&] { return owned.store->resume(); })); })
       .def("resume_erase", &resume_erase)
       .def("verify", &verify)
       .def("scrub_stats", &scrub_stats)
       .def("backup", &backup)
+      .def("state",
+           [](const OwnedStore& owned) {
+             return to_python(unwrap(without_gil([&] { return owned.store->state(); })));
+           })
       .def("recovery", [](const OwnedStore& owned) { return to_python(owned.store->recovery()); })
       .def("path", [](const OwnedStore& owned) { return owned.store->path(); })
       .def("close",

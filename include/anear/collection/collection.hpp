@@ -35,7 +35,7 @@ class Collection {
   /// Writes whole records: new keys are added, existing ones replaced with all they had. All or
   /// nothing: one bad record refuses the batch, and the error says which (Error::record). Returns
   /// the commit's sequence; a search that starts afterwards sees it. kOutcomeUnknown: the sync
-  /// failed; the store is read-only until it is opened again.
+  /// failed; the store takes no writes until Store::resume().
   Result<Sequence> upsert(const RecordBatch& batch);
 
   /// Merges into existing records: given fields and vectors are replaced (Null writes null, Missing

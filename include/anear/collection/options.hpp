@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,7 +47,7 @@ struct StoreOptions {
   Durability durability = Durability::kDurable;
   /// Records that may wait outside of the index. Past this, writers wait for the indexer, which
   /// `stats()` shows as stalls: the scan of the tail stays bounded. While the collection is
-  /// searched they wait from a sixteenth of it on, but from no less than 1,024.
+  /// searched they wait from an eighth of it on, but from no less than 1,024.
   std::size_t tail_records_max = 32'768;
   /// Row files and images are copied to memory when they are opened, instead of mapped: who shrinks
   /// or changes such a file in place, which anear never does, then does not touch what is searched.
@@ -59,6 +60,12 @@ struct StoreOptions {
   /// From the end of one pass over the files to the beginning of the next: a week. The first one
   /// begins with the opening.
   std::uint32_t scrub_every_s = 7 * 24 * 3600;
+  /// Bytes of the file system that are left to deletes, compaction and images: writes that add
+  /// (upsert, update, new collections) are refused with kNoSpace while less is free, and taken
+  /// again once there is more. 0: none. Default: 256 MiB (less on file systems below 2 GiB and for
+  /// stores below 128 MiB), and three quarters of the indexes of the largest collection, which
+  /// compaction writes anew; at most half of the file system.
+  std::optional<std::uint64_t> reserved_bytes{};
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).
   bool in_memory =

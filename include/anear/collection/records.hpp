@@ -172,7 +172,7 @@ struct CollectionStats {
   /// Store::scrub_stats().
   std::uint64_t damaged_files = 0;
   bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt.
-  std::string reason{};   ///< Why degraded or read-only; empty otherwise.
+  std::string reason{};   ///< Why degraded, full or read-only; empty otherwise.
 };
 
 }  // namespace anear

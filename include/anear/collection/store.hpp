@@ -4,6 +4,7 @@
 // Threads: every function may be called from any thread. The destructor closes.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,6 +58,24 @@ struct RepairReport {
   }
 };
 
+/// Whether a store takes writes.
+enum class WriteState : std::uint8_t {
+  kWritable = 0,
+  kFull = 1,      ///< Only deletes and erasures: less than the reserve is free. Others are taken
+                  ///< again, without a call, once there is more.
+  kStopped = 2,   ///< None, after a failure of the disk: see Store::resume().
+  kReadOnly = 3,  ///< It was opened so.
+};
+
+/// What a store takes now, and what the disk has.
+struct StoreState {
+  WriteState writes = WriteState::kWritable;
+  std::string reason{};              ///< Why not all writes are taken; empty otherwise.
+  std::uint64_t free_bytes = 0;      ///< Of the file system. 0 in memory, or where it is not known.
+  std::uint64_t reserved_bytes = 0;  ///< See StoreOptions::reserved_bytes; read-only: what a writer
+                                     ///< with these options keeps.
+};
+
 class Store {
  public:
   /// Opens the store in directory `path`, or makes one. kLocked: another process writes to it (the
@@ -102,6 +121,17 @@ class Store {
   /// On failure the store stays as it was. kSnapshotExpired: the writer replaced files faster than
   /// they could be opened: call again. kLostWrites: there is less than was seen or acknowledged.
   Result<Sequence> refresh();
+
+  /// Has a store that stopped after a failure of the disk (StoreState, kStopped) take writes again,
+  /// without closing it: opens its files anew, compares them with what was acknowledged, and puts
+  /// what is there in the place of what answered until then. Writes whose outcome was unknown are
+  /// there or not from then on. Searches go on meanwhile, pinned handles stay as they are (until a
+  /// compaction removes what they read: kSnapshotExpired). See to the cause first. Where a store
+  /// has stopped since the disk was full, its next write does this by itself. On failure the store
+  /// stays stopped, and it can be called again: kLostWrites: a commit that was acknowledged, or
+  /// seen, is not there; kReadOnly: opened read-only, or while an erase, a backup, verify() or long
+  /// indexing is under way. Does nothing for a store that takes writes. Costs an opening.
+  Status resume();
 
   /// Finishes the erasures that were begun and failed, were cancelled, or were cut short: a receipt
   /// for each, in the order of collections. Waits for one that is under way. Costs and errors as
@@ -150,6 +180,8 @@ class Store {
   /// do not count), and the files that only they had. kLocked: a backup is under way.
   static Result<PruneReport> prune_backups(const std::string& directory, std::size_t keep);
 
+  /// Whether writes are taken, and the space that they have. Asks the file system.
+  Result<StoreState> state() const;
   const RecoveryReport& recovery() const noexcept;
   const std::string& path() const noexcept;
   /// Waits for running calls, syncs, releases the lock. Later calls return kClosed. Closing twice

@@ -41,7 +41,7 @@ enum class ErrorCode : std::int32_t {
   kUnsupportedFormat = 14,  ///< Not an anear store or file, or one of a newer format.
   kLostWrites =
       15,  ///< Fewer writes were recovered than had been acknowledged; the message names the range.
-  kOutcomeUnknown = 16,   ///< The write may or may not survive (its sync failed). Reopen and read.
+  kOutcomeUnknown = 16,   ///< The write may or may not survive (its sync failed). Resume, and read.
   kSnapshotExpired = 17,  ///< The view was held for too long.
   kCancelled = 18,        ///< The caller asked to stop.
   kOutOfMemory = 19,      ///< An allocation failed; nothing was changed.

@@ -157,6 +157,12 @@ class ByteStore {
   virtual bool files_were_replaced() const = 0;
   /// What a write would be refused with now: kClosed, kReadOnly and the reason.
   virtual Status check_writable() const = 0;
+  /// Whether writes stopped since the disk was full: it may be worth while to open the files anew.
+  virtual bool stopped_for_space() const = 0;
+  /// From now on no file is changed through this store and every write is refused; reads go on, and
+  /// what is held stays readable (kSnapshotExpired where another store on the same files has
+  /// removed one since). For a store that has stopped, before its files are opened anew.
+  virtual void abandon() = 0;
   /// `snapshot` null: the newest state. No value: not there.
   virtual Result<std::optional<std::string>> get(Family family, std::string_view key,
                                                  const ByteSnapshot* snapshot) const = 0;
@@ -198,6 +204,13 @@ class ByteStore {
   virtual std::uint64_t bytes_on_disk() const = 0;
   /// Bytes that RocksDB (or the maps) hold in memory, for statistics.
   virtual std::uint64_t bytes_in_memory() const = 0;
+  /// Bytes in memory that are still to be written to tables: what flush() takes of the disk, about.
+  virtual std::uint64_t bytes_to_flush() const = 0;
+  /// Of tables alone. Cheap.
+  virtual std::uint64_t bytes_of_tables() const = 0;
+  /// Compactions that would take more than `bytes` of the disk, on top of what the tables take now,
+  /// are put off; a write that has to wait for one is then refused (kNoSpace). Cheap.
+  virtual void leave_to_compaction(std::uint64_t bytes) = 0;
   /// Flushes what is needed for a fast next open and closes. Every later call returns kClosed;
   /// snapshots and iterators that are still held stay readable. kReadOnly and the reason when
   /// writes had stopped: not all that was written is known to be on the disk.

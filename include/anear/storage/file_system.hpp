@@ -65,6 +65,12 @@ struct Mapping {
   std::shared_ptr<void> owner;  ///< Keeps `bytes` valid.
 };
 
+/// Of a file system.
+struct DiskSpace {
+  std::uint64_t free_bytes = 0;  ///< That an unprivileged writer can still use.
+  std::uint64_t capacity_bytes = 0;
+};
+
 struct FileMove {
   std::string from;
   std::string to;
@@ -96,8 +102,8 @@ class FileSystem {
   /// file that is shrunk afterwards raises SIGBUS where the mapping is read: named files of a store
   /// are never changed in place.
   virtual Result<Mapping> map_private(const std::string& path, std::uint64_t bytes) = 0;
-  /// Bytes an unprivileged writer can still use.
-  virtual Result<std::uint64_t> free_space(const std::string& path) = 0;
+  /// Of the file system that `path` is on. Costs one call of the system.
+  virtual Result<DiskSpace> space(const std::string& path) = 0;
   virtual Result<std::string> absolute_path(const std::string& path) = 0;
 };
 

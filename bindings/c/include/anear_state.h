@@ -1,0 +1,32 @@
+/* Which writes a store takes, and the space it has. Include anear.h, which has the calls. */
+#ifndef ANEAR_STATE_H
+#define ANEAR_STATE_H
+
+#include "anear_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Which writes a store takes. */
+enum anear_writes {
+  ANEAR_WRITES_ALL = 0,
+  ANEAR_WRITES_FULL = 1,     /* Deletes and erasures alone, until more of the disk is free. */
+  ANEAR_WRITES_STOPPED = 2,  /* None, after a failure of the disk. */
+  ANEAR_WRITES_READ_ONLY = 3 /* None: it was opened so. */
+};
+
+typedef struct anear_state {
+  uint32_t struct_size;
+  int32_t writes;                  /* enum anear_writes */
+  uint64_t free_bytes;             /* Of the file system; 0 where it is not known. */
+  uint64_t reserved_bytes;         /* What is left to deletes, compaction and images. */
+  char reason[ANEAR_MESSAGE_SIZE]; /* Why not all writes are taken; "" otherwise. */
+} anear_state;
+#define ANEAR_STATE_INIT {sizeof(anear_state), 0, 0, 0, {0}}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
