@@ -38,6 +38,8 @@ struct Store::Impl {
  private:
   struct Newer;
   Status go_on();
+  /// kLostWrites when the directory is not the one that was opened, though it may have its records.
+  Status check_same_store() const;
   Status read_newer(Newer& newer);
   void publish(Newer& newer);
   void follow_regularly();

@@ -59,7 +59,7 @@ std::shared_ptr<storage::ByteStore> StoreRuntime::pinned_bytes() {
 }
 
 Status StoreRuntime::check_writable() const {
-  if (!options.read_only) return {};
+  if (!options.read_only) return lock ? lock->check(*files) : Status{};
   return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};
 }
 

@@ -75,6 +75,9 @@ struct StoreRuntime {
   std::shared_ptr<storage::FileSystem> files;  ///< Null in memory.
   storage::StoreIdentity identity;
   std::optional<storage::StoreLock> lock;
+  /// Read-only: the store's identity as it was opened. Held open, so that no other file can have
+  /// its inode.
+  std::unique_ptr<storage::File> identity_file;
   storage::ProcessGuard process;
   RecoveryReport recovery;
 
@@ -122,7 +125,7 @@ struct StoreRuntime {
   void remove_file(const std::string& file) const;
   /// What is read now; a refresh does not take it away.
   std::shared_ptr<storage::ByteStore> pinned_bytes();
-  /// kReadOnly when it was opened so.
+  /// kReadOnly when it was opened so; see also StoreLock::check().
   Status check_writable() const;
   void log(const std::string& message) const;
   /// Names a synced sequence in the mark, if there is one.
