@@ -46,9 +46,19 @@ Result<Sequence> Store::refresh() {
   return runtime.last_sequence;
 }
 
+Status Store::Impl::check_same_store() const {
+  const std::string path = storage::path_in(runtime->path, storage::kIdentityFile);
+  const auto same = storage::leads_to(*runtime->files, path, *runtime->identity_file);
+  if (!same) return same.error();
+  if (*same) return {};
+  return Error{ErrorCode::kLostWrites,
+               "store '" + runtime->path +
+                   "': another stands there than this reader opened: it was put back, recovered "
+                   "or replaced. Open it again"};
+}
+
 Status Store::Impl::refresh() {
   constexpr int kAttemptsMax = 8;
-  if (!runtime->bytes->is_outdated()) return {};
   for (int attempt = 1;; ++attempt) {
     Status done = go_on();
     if (done) return done;
@@ -61,6 +71,8 @@ Status Store::Impl::refresh() {
 }
 
 Status Store::Impl::go_on() {
+  if (Status same = check_same_store(); !same) return same;
+  if (!runtime->bytes->is_outdated()) return {};
   Newer newer;
   auto reopened = reopen_bytes(*runtime);
   if (!reopened) return std::move(reopened).error();
@@ -78,6 +90,8 @@ Status Store::Impl::go_on() {
             ", which this reader has seen, are not there any more: the store was put back"};
   }
   if (Status read = read_newer(newer); !read) return read;
+  // Again: what was read stood there all the while.
+  if (Status same = check_same_store(); !same) return same;
   publish(newer);
   return {};
 }

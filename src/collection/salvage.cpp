@@ -94,6 +94,10 @@ Result<SalvageReport> salvage(StoreRuntime& runtime) {
   auto copy = copy_log(runtime, reading.sequence);
   if (!copy) return std::move(copy).error();
   report.copy = std::move(*copy);
+  // The same in another file: a reader that has seen what is given up is told.
+  if (Status named = storage::write_identity(*runtime.files, runtime.path, runtime.identity);
+      !named)
+    return std::move(named).error();
   // The last step: until both marks are lowered the store is refused as before.
   if (Status lowered = mark->lower(*recovered); !lowered) return std::move(lowered).error();
   return report;

@@ -310,6 +310,8 @@ Result<StoreState> Store::state() const {
   };
   if (runtime.options.read_only)
     refuse(WriteState::kReadOnly, runtime.check_writable());
+  else if (Status ours = runtime.lock ? runtime.lock->check(*runtime.files) : Status{}; !ours)
+    refuse(WriteState::kStopped, ours);
   else if (Status healthy = runtime.pinned_bytes()->check_writable(); !healthy)
     refuse(WriteState::kStopped, healthy);
   else if (!seen.admits)

@@ -43,6 +43,8 @@ struct Store::Impl {
   Status open_anew(Reopened& reopened);
   void put_in_place(Reopened& reopened);
   Status go_on();
+  /// kLostWrites when the directory is not the one that was opened, though it may have its records.
+  Status check_same_store() const;
   Status read_newer(Newer& newer);
   void publish(Newer& newer);
   void follow_regularly();

@@ -95,6 +95,21 @@ Status take_lock(StoreRuntime& runtime) {
   auto lock = storage::StoreLock::acquire(*runtime.files, runtime.path);
   if (!lock) return std::move(lock).error();
   runtime.lock.emplace(std::move(*lock));
+  runtime.files = runtime.lock->guard(runtime.files);
+  return {};
+}
+
+Status take_identity(StoreRuntime& runtime) {
+  storage::FileSystem& files = *runtime.files;
+  if (runtime.options.read_only) {
+    auto file = files.open(storage::path_in(runtime.path, storage::kIdentityFile),
+                           storage::OpenMode::kRead);
+    if (!file) return std::move(file).error();
+    runtime.identity_file = std::move(*file);
+  }
+  auto identity = storage::read_identity(files, runtime.path);
+  if (!identity) return std::move(identity).error();
+  runtime.identity = *identity;
   return {};
 }
 
@@ -205,9 +220,7 @@ Status prepare_directory(StoreRuntime& runtime) {
   }
   if (*kind == storage::DirectoryKind::kStore) {
     // Before anything is touched: a newer format is refused as it stands.
-    auto identity = storage::read_identity(files, runtime.path);
-    if (!identity) return std::move(identity).error();
-    runtime.identity = *identity;
+    if (Status known = take_identity(runtime); !known) return known;
   }
   if (options.read_only) return {};
   if (Status locked = take_lock(runtime); !locked) return locked;
@@ -215,11 +228,8 @@ Status prepare_directory(StoreRuntime& runtime) {
   // Another process may have made it while we waited for nothing: look again under the lock.
   const auto now = inspect(runtime);
   if (!now) return now.error();
-  if (*now != storage::DirectoryKind::kStore) return make_store(runtime, *kind);
-  auto identity = storage::read_identity(files, runtime.path);
-  if (!identity) return std::move(identity).error();
-  runtime.identity = *identity;
-  return {};
+  return *now == storage::DirectoryKind::kStore ? take_identity(runtime)
+                                                : make_store(runtime, *kind);
 }
 
 Result<Sequence> recoverable_sequence(const StoreRuntime& runtime,

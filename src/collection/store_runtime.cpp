@@ -66,6 +66,9 @@ std::shared_ptr<storage::ByteStore> StoreRuntime::writable_bytes() {
 Status StoreRuntime::check_writable() {
   if (options.read_only)
     return Error{ErrorCode::kReadOnly, "the store '" + path + "' was opened read-only"};
+  if (lock) {
+    if (Status ours = lock->check(*files); !ours) return ours;
+  }
   const auto held = pinned_bytes();
   if (held == nullptr || resume_writes == nullptr || !held->stopped_for_space()) return {};
   constexpr std::uint64_t kSpaceLeast = std::uint64_t{1} << 20;  // Beside what the log holds.

@@ -77,6 +77,9 @@ struct StoreRuntime {
   std::shared_ptr<storage::FileSystem> files;  ///< Null in memory.
   storage::StoreIdentity identity;
   std::optional<storage::StoreLock> lock;
+  /// Read-only: the store's identity as it was opened. Held open, so that no other file can have
+  /// its inode.
+  std::unique_ptr<storage::File> identity_file;
   storage::ProcessGuard process;
   RecoveryReport recovery;
 
@@ -135,7 +138,7 @@ struct StoreRuntime {
   /// Where writes go; null where they are refused.
   std::shared_ptr<storage::ByteStore> writable_bytes();
   /// kReadOnly when it was opened so. Where writes stopped for want of space, tries first whether
-  /// there is some again (`resume_writes`), not too often.
+  /// there is some again (`resume_writes`), not too often. See also StoreLock::check().
   Status check_writable();
   void log(const std::string& message) const;
   /// Names a synced sequence in the mark, if there is one.

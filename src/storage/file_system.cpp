@@ -30,11 +30,20 @@ Status write_synced(FileSystem& files, const std::string& path, std::string_view
   return (*file)->close();
 }
 
-bool is_one_file(const FileInfo& a, const FileInfo& b) {
+}  // namespace
+
+bool is_one_file(const FileInfo& a, const FileInfo& b) noexcept {
   return a.inode != 0 && a.inode == b.inode && a.device == b.device;
 }
 
-}  // namespace
+Result<bool> leads_to(FileSystem& files, const std::string& path, const File& file) {
+  const auto held = file.info();
+  if (!held) return held.error();
+  if (held->inode == 0) return true;
+  const auto named = files.info(path);
+  if (!named) return named.error();
+  return is_one_file(*named, *held);
+}
 
 Status install_file(FileSystem& files, const std::string& directory, const std::string& name,
                     std::string_view bytes) {

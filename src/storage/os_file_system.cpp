@@ -56,6 +56,19 @@ int open_descriptor(const std::string& path, int flags) {
   return descriptor;
 }
 
+FileInfo info_of(const struct stat& facts) {
+  return FileInfo{.bytes = static_cast<std::uint64_t>(facts.st_size),
+                  .modified = facts.st_mtim.tv_sec * 1'000'000 + facts.st_mtim.tv_nsec / 1'000,
+                  .is_directory = S_ISDIR(facts.st_mode),
+                  .device = static_cast<std::uint64_t>(facts.st_dev),
+                  .inode = static_cast<std::uint64_t>(facts.st_ino)};
+}
+
+std::string real_path(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), std::free);
+  return real == nullptr ? std::string() : std::string(real.get());
+}
+
 class OsFile : public File {
  public:
   OsFile(std::string path, int descriptor, std::uint64_t end)
@@ -72,6 +85,7 @@ class OsFile : public File {
   Status sync() override;
   Status truncate(std::uint64_t size) override;
   Result<std::uint64_t> size() const override;
+  Result<FileInfo> info() const override;
   Status close() override;
   void set_end(std::uint64_t end) noexcept { end_ = end; }
 
@@ -132,6 +146,12 @@ Result<std::uint64_t> OsFile::size() const {
   struct stat facts{};
   if (::fstat(descriptor_, &facts) != 0) return failed("stat", path_, errno);
   return static_cast<std::uint64_t>(facts.st_size);
+}
+
+Result<FileInfo> OsFile::info() const {
+  struct stat facts{};
+  if (::fstat(descriptor_, &facts) != 0) return failed("stat", path_, errno);
+  return info_of(facts);
 }
 
 Status OsFile::close() {
@@ -294,11 +314,7 @@ Result<std::vector<std::string>> OsFileSystem::list(const std::string& path) {
 Result<FileInfo> OsFileSystem::info(const std::string& path) {
   struct stat facts{};
   if (::stat(path.c_str(), &facts) != 0) return failed("stat", path, errno);
-  return FileInfo{.bytes = static_cast<std::uint64_t>(facts.st_size),
-                  .modified = facts.st_mtim.tv_sec * 1'000'000 + facts.st_mtim.tv_nsec / 1'000,
-                  .is_directory = S_ISDIR(facts.st_mode),
-                  .device = static_cast<std::uint64_t>(facts.st_dev),
-                  .inode = static_cast<std::uint64_t>(facts.st_ino)};
+  return info_of(facts);
 }
 
 Result<bool> OsFileSystem::exists(const std::string& path) {
@@ -340,7 +356,16 @@ Result<DiskSpace> OsFileSystem::space(const std::string& path) {
 }
 
 Result<std::string> OsFileSystem::absolute_path(const std::string& path) {
-  if (!path.empty() && path.front() == '/') return path;
+  if (std::string real = real_path(path); !real.empty()) return real;
+  const std::size_t end = path.find_last_not_of('/') + 1;
+  const std::size_t begin = path.substr(0, end).find_last_of('/') + 1;
+  const std::string name = path.substr(begin, end - begin);
+  if (!name.empty() && name != "." && name != "..") {
+    const std::string parent = real_path(begin == 0 ? "." : path.substr(0, begin));
+    if (!parent.empty()) return parent.back() == '/' ? parent + name : parent + "/" + name;
+  }
+  // Nothing can be made there; whatever tries says why.
+  if (path.starts_with('/')) return path;
   const std::unique_ptr<char, void (*)(void*)> here(::getcwd(nullptr, 0), std::free);
   if (here == nullptr) return failed("getcwd for", path, errno);
   return std::string(here.get()) + "/" + path;

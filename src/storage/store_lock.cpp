@@ -4,8 +4,10 @@
 
 #include <array>
 #include <ctime>
+#include <utility>
 
 #include "anear/storage/store_directory.hpp"
+#include "locked_place.hpp"
 
 namespace anear::storage {
 namespace {
@@ -49,6 +51,19 @@ Status write_holder(File& file) {
   return file.write_at(0, std::as_bytes(std::span(line)));
 }
 
+/// The file at `path`, locked: not one that was removed between its opening and its lock.
+Result<std::unique_ptr<File>> open_locked_at(FileSystem& files, const std::string& path) {
+  constexpr int kTriesMax = 8;
+  for (int i = 0; i < kTriesMax; ++i) {
+    auto file = files.open_locked(path);
+    if (!file) return file;
+    const auto stands = leads_to(files, path, **file);
+    if (stands && *stands) return file;
+    if (!stands && stands.error().code != ErrorCode::kNotFound) return stands.error();
+  }
+  return Error{ErrorCode::kIo, "lock '" + path + "': others keep removing it"};
+}
+
 }  // namespace
 
 ProcessGuard::ProcessGuard() noexcept : process_(::getpid()) {}
@@ -65,7 +80,7 @@ Status ProcessGuard::check() const {
 
 Result<StoreLock> StoreLock::acquire(FileSystem& files, const std::string& directory, Of what) {
   const std::string path = path_in(directory, kLockFile);
-  auto file = files.open_locked(path);
+  auto file = open_locked_at(files, path);
   if (!file && file.error().code == ErrorCode::kLocked) {
     const std::string holder = describe_holder(files, path);
     if (what == Of::kBackups) {
@@ -78,7 +93,15 @@ Result<StoreLock> StoreLock::acquire(FileSystem& files, const std::string& direc
   }
   if (!file) return std::move(file).error();
   if (Status done = write_holder(**file); !done) return std::move(done).error();
-  return StoreLock(std::move(*file));
+  const auto facts = (*file)->info();
+  if (!facts) return facts.error();
+  return StoreLock(std::move(*file), std::make_shared<LockedPlace>(directory, *facts));
+}
+
+Status StoreLock::check(FileSystem& files) const { return place_->check(files); }
+
+std::shared_ptr<FileSystem> StoreLock::guard(std::shared_ptr<FileSystem> files) const {
+  return make_guarded_file_system(std::move(files), place_);
 }
 
 }  // namespace anear::storage

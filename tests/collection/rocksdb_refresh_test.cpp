@@ -353,6 +353,44 @@ TEST_CASE("A reader whose store was put back keeps what it has and says so") {
   expect_docs(pair.seen, pair.rows, 0, 80);
 }
 
+TEST_CASE("A reader tells a restored store from its own, though it has other commits by now") {
+  Pair pair(40);
+  const std::string path = pair.directory / "store";
+  const bool flushed = GENERATE(false, true);
+  CAPTURE(flushed);
+  REQUIRE(pair.writer.backup(pair.directory / "backups"));
+  add_docs(pair.docs, pair.rows, 40, 20);
+  if (flushed) REQUIRE(pair.docs.flush());
+  CHECK(must_refresh(pair.reader) == 3);
+  REQUIRE(pair.writer.close());
+  std::filesystem::remove_all(path);
+  CHECK_FALSE(pair.reader.refresh());
+  REQUIRE(Store::restore(pair.directory / "backups", path));
+  const auto expect_told = [&] {
+    const auto error = pair.reader.refresh();
+    REQUIRE_FALSE(error);
+    CHECK(error.error().code == ErrorCode::kLostWrites);
+    CHECK(error.error().message.find("stays at sequence 3") != std::string::npos);
+    expect_docs(pair.seen, pair.rows, 0, 60);
+  };
+  expect_told();
+  Store writer = must_open(path, {.index_inline = true});
+  auto docs = *writer.collection("docs");
+  // The same keys with other rows.
+  Batch batch;
+  batch.numbered(40, 20).vectors("embedding", pair.rows.view().rows_from(200, 20));
+  batch.field("size", numbers(40, 20));
+  REQUIRE(docs.upsert(batch));
+  if (flushed) REQUIRE(docs.flush());
+  expect_told();
+  add_docs(docs, pair.rows, 60, 20);
+  expect_told();
+  Store reader = must_open(path, {.read_only = true});
+  CHECK(*reader.collection("docs")->count({}) == 80);
+  add_docs(docs, pair.rows, 80, 20);
+  CHECK(must_refresh(reader) == 5);
+}
+
 TEST_CASE("A reader goes on without its writer, and follows the next one") {
   Pair pair(40);
   add_docs(pair.docs, pair.rows, 40, 20);

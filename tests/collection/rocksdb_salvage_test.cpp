@@ -110,6 +110,7 @@ TEST_CASE("recover() gives up what the log lost, keeps what it cuts, and the sto
   const TempDirectory directory;
   const std::string path = directory / "store";
   make_killed_store(path);
+  Store reader = must_open(path, {.read_only = true});
   lose_commits(path, GENERATE(true, false));
   const auto before = all_bytes(path);
   CHECK(Store::open(path).error().code == ErrorCode::kLostWrites);
@@ -151,6 +152,11 @@ TEST_CASE("recover() gives up what the log lost, keeps what it cuts, and the sto
   }
   const Store store = must_open(path, {.index_inline = true});
   CHECK(expect_first_batches(store) == count + kBatch);
+  // It has seen what was given up, and there may be as many commits again.
+  const auto refreshed = reader.refresh();
+  REQUIRE_FALSE(refreshed);
+  CHECK(refreshed.error().code == ErrorCode::kLostWrites);
+  CHECK(*reader.collection("docs")->count({}) == kRecords);
 }
 
 TEST_CASE("recover() of a store that lost nothing changes nothing") {

@@ -12,6 +12,7 @@
 #include "support/collection/batches.hpp"
 #include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
+#include "support/directory_state.hpp"
 #include "support/temp_directory.hpp"
 
 using namespace anear;
@@ -21,9 +22,11 @@ using anear::test::clustered_rows;
 using anear::test::docs_schema;
 using anear::test::must_open;
 using anear::test::near_to;
+using anear::test::numbers;
 using anear::testing::bytes_of_file;
 using anear::testing::copy_as_after_a_kill;
 using anear::testing::overwrite_file;
+using anear::testing::state_of;
 using anear::testing::TempDirectory;
 
 namespace {
@@ -461,6 +464,63 @@ TEST_CASE("A writer waits when the tail is full, and the tail stays bounded") {
   }
   CHECK(docs->stats()->stalls > 0);
   expect_records(*docs, rows, 3'000);
+}
+
+TEST_CASE(
+    "A writer whose LOCK was removed or whose store was replaced harms nothing that is there") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const std::string aside = directory / "aside";
+  const std::string how = GENERATE("removed LOCK", "moved", "removed");
+  const Durability durability = GENERATE(Durability::kDurable, Durability::kBuffered);
+  CAPTURE(how, durability);
+  const auto rows = clustered_rows({600, kDimension}, 33);
+  Store old = must_open(path, {.durability = durability});
+  Collection docs = *old.create_collection("docs", docs_schema(kDimension));
+  add_docs(docs, rows, 0, 200);
+  REQUIRE(docs.flush());
+  add_docs(docs, rows, 200, 100);
+  if (how == "removed LOCK") std::filesystem::remove(path + "/LOCK");
+  if (how == "moved") std::filesystem::rename(path, aside);
+  if (how == "removed") std::filesystem::remove_all(path);
+
+  Store store = must_open(path, {.index_inline = true});
+  const bool same = how == "removed LOCK";
+  Collection next =
+      same ? *store.collection("docs") : *store.create_collection("docs", docs_schema(kDimension));
+  const std::size_t first = same ? 300 : 0;
+  add_docs(next, rows, first, 50);
+  REQUIRE(store.close());  // RocksDB tidies up in the background.
+  const auto before = state_of(path);
+  Batch batch;
+  batch.numbered(500, 1).vectors("embedding", rows.view().rows_from(500, 1));
+  batch.field("size", numbers(500, 1));
+  const auto refused = docs.upsert(batch);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kIo);
+  CHECK(refused.error().message.find("open it again") != std::string::npos);
+  CHECK_FALSE(docs.flush());
+  CHECK_FALSE(old.create_collection("more", docs_schema(kDimension)));
+  CHECK_FALSE(old.drop_collection("docs"));
+  CHECK_FALSE(old.backup(directory / "backups"));
+  expect_records(docs, rows, 300);
+  CHECK_FALSE(old.close());
+  CHECK((state_of(path) == before));
+
+  store = must_open(path);
+  next = *store.collection("docs");
+  expect_records(next, rows, first + 50);
+  add_docs(next, rows, first + 50, 50);
+  REQUIRE(next.flush());
+  expect_records(next, rows, first + 100);
+  REQUIRE(store.close());
+  store = must_open(path);
+  expect_records(*store.collection("docs"), rows, first + 100);
+  CHECK(store.verify());
+  if (how != "moved") return;
+  const Store found = must_open(aside);
+  expect_records(*found.collection("docs"), rows, 300);
+  CHECK(found.verify());
 }
 
 TEST_CASE("Many collections open quickly enough to be usable") {

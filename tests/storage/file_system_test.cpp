@@ -85,6 +85,31 @@ TEST_CASE("An image is under its name whole or not at all, whichever step fails"
   }
 }
 
+TEST_CASE("An absolute path follows the links of now, and its last name may be missing") {
+  const TempDirectory directory;
+  FileSystem& files = *os_file_system();
+  const std::string real = std::filesystem::canonical(directory.path());
+  std::filesystem::create_directories(directory / "a/b");
+  std::filesystem::create_directory(directory / "c");
+  std::filesystem::create_directory_symlink(directory / "a", directory / "link");
+  const std::string before = *files.absolute_path(directory / "link/b");
+  for (const char* path : {"a/b", "link/b", "link/b/", "link//b/.", "c/../link/b"})
+    CHECK(*files.absolute_path(directory / path) == real + "/a/b");
+  for (const char* path : {"link/new", "link/new/", "link//new//", "a/../link/new"})
+    CHECK(*files.absolute_path(directory / path) == real + "/a/new");
+  std::filesystem::remove(directory / "link");
+  std::filesystem::create_directory_symlink(directory / "c", directory / "link");
+  CHECK(before == real + "/a/b");
+  CHECK(*files.absolute_path(directory / "link") == real + "/c");
+  const std::string here = std::filesystem::current_path();
+  CHECK(*files.absolute_path(".") == here);
+  CHECK(*files.absolute_path("missing-name") == here + "/missing-name");
+  CHECK(*files.absolute_path("missing/name") == here + "/missing/name");
+  CHECK(*files.absolute_path("/missing/name") == "/missing/name");
+  CHECK(*files.absolute_path("/missing") == "/missing");
+  CHECK(*files.absolute_path("/") == "/");
+}
+
 TEST_CASE("is_within follows links and takes what is missing for what it would become") {
   const TempDirectory directory;
   FileSystem& files = *os_file_system();

@@ -6,11 +6,15 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <span>
+#include <string>
 
+#include "directory_state.hpp"
 #include "temp_directory.hpp"
 
 using namespace anear;
 using namespace anear::storage;
+using anear::testing::state_of;
 using anear::testing::TempDirectory;
 
 namespace {
@@ -92,4 +96,66 @@ TEST_CASE("The lock of a killed process is free") {
           return 0;
         }) == -1);
   CHECK(StoreLock::acquire(*os_file_system(), directory.path()));
+}
+
+TEST_CASE("A lock whose file was removed or moved away says so ever after, and changes no file") {
+  const TempDirectory directory;
+  const std::string place = directory / "place";
+  const std::string aside = directory / "aside";
+  FileSystem& files = *os_file_system();
+  REQUIRE(files.make_directory(place));
+  const auto lock = StoreLock::acquire(files, place);
+  REQUIRE(lock);
+  const auto guarded = lock->guard(os_file_system());
+  const auto bytes = std::as_bytes(std::span("bytes"));
+  auto log = guarded->open(place + "/log", OpenMode::kCreateNew);
+  REQUIRE(log);
+  REQUIRE((*log)->append(bytes));
+  REQUIRE((*log)->sync());
+  REQUIRE(lock->check(files));
+
+  bool is_moved = false;
+  SECTION("LOCK is removed and another writer comes") { REQUIRE(files.remove(place + "/LOCK")); }
+  SECTION("the directory is moved and another made") {
+    REQUIRE(files.rename({.from = place, .to = aside}));
+    REQUIRE(files.make_directory(place));
+    is_moved = true;
+  }
+  const auto next = StoreLock::acquire(files, place);
+  REQUIRE(next);
+  REQUIRE(install_file(files, place, "log", "another's"));
+  REQUIRE(install_file(files, place, "table", "another's"));
+  const auto before = state_of(directory.path());
+
+  const auto is_refused = [](const auto& outcome) {
+    return !outcome && outcome.error().code == ErrorCode::kIo &&
+           outcome.error().message.find("open it again") != std::string::npos;
+  };
+  CHECK(is_refused(lock->check(files)));
+  CHECK(is_refused((*log)->append(bytes)));
+  CHECK(is_refused((*log)->write_at(0, bytes)));
+  CHECK(is_refused((*log)->truncate(0)));
+  CHECK(is_refused((*log)->sync()));
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kReadWriteCreate,
+                              OpenMode::kCreateNew, OpenMode::kCreateOrTruncate})
+    CHECK(is_refused(guarded->open(place + "/table", mode)));
+  CHECK(is_refused(guarded->map_private(place + "/table", 1)));
+  CHECK(is_refused(guarded->remove(place + "/table")));
+  CHECK(is_refused(guarded->rename({.from = place + "/table", .to = place + "/log"})));
+  CHECK(is_refused(guarded->link({.from = place + "/table", .to = directory / "table"})));
+  CHECK(is_refused(guarded->make_directory(place + "/records")));
+  CHECK(is_refused(guarded->remove_directory(place + "/records")));
+  CHECK((state_of(directory.path()) == before));
+  // What is open is read as before; what lies elsewhere is not its business.
+  std::array<std::byte, 5> read{};
+  CHECK(*(*log)->read_at(0, read) == read.size());
+  CHECK((*log)->close());
+  CHECK(install_file(*guarded, directory.path(), "placeholder", "elsewhere"));
+  CHECK(next->check(files));
+  if (is_moved) {
+    // It may have been changed while it was away.
+    REQUIRE(files.rename({.from = place, .to = directory / "third"}));
+    REQUIRE(files.rename({.from = aside, .to = place}));
+  }
+  CHECK(is_refused(lock->check(files)));
 }

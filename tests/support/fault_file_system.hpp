@@ -231,6 +231,7 @@ class FaultFileSystem : public storage::FileSystem {
       if (Status put = write_behind(*size, part); !put) return put;
       return error_of(*fault, path_);
     }
+    Result<storage::FileInfo> info() const override { return below_->info(); }
     Status sync() override {
       const auto fault = script_->next(Operation::kSync, path_);
       if (!fault) {

@@ -168,6 +168,7 @@ class QuotaFileSystem : public storage::FileSystem {
       return {};
     }
     Result<std::uint64_t> size() const override { return below_->size(); }
+    Result<storage::FileInfo> info() const override { return below_->info(); }
     Status close() override { return below_->close(); }
 
    private:

@@ -125,7 +125,8 @@ ANEAR_API int32_t anear_store_collections(const anear_store* store, char* names,
  * writes, its last commit. Calls that run go on in the state they began in. Collections made and
  * dropped meanwhile appear and disappear (their handles are ANEAR_NOT_FOUND).
  * On failure the store stays as it was: ANEAR_SNAPSHOT_EXPIRED if the writer replaced files faster
- * than they could be opened (call again), ANEAR_LOST_WRITES if there is less than was seen. */
+ * than they could be opened (call again), ANEAR_LOST_WRITES if there is less than was seen
+ * or the store was put back, recovered or replaced (open it again). */
 ANEAR_API int32_t anear_store_refresh(anear_store* store, uint64_t* sequence, anear_error* error);
 
 /* anear_collection_flush() for every collection. */

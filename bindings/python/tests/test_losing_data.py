@@ -113,10 +113,6 @@ def in_threads(*works) -> None:
 
 # Directories that are moved, replaced and mixed.
 
-OTHERS_FILES = "an open store finds its files by their path and never looks again whether its LOCK still stands there"
-
-
-@known_defect(OTHERS_FILES)
 def test_a_lock_file_that_was_removed_as_stale_does_not_let_two_writers_destroy_the_store(tmp_path):
     first, held = create(tmp_path / "s")
     (tmp_path / "s" / "LOCK").unlink()
@@ -128,7 +124,6 @@ def test_a_lock_file_that_was_removed_as_stale_does_not_let_two_writers_destroy_
     assert_kept(tmp_path / "s", held)
 
 
-@known_defect(OTHERS_FILES)
 @pytest.mark.parametrize("how", ["renamed", "removed"])
 def test_a_writer_whose_directory_was_taken_away_does_no_harm_to_its_successor(tmp_path, how):
     old, of_old = create(tmp_path / "s")
@@ -145,7 +140,6 @@ def test_a_writer_whose_directory_was_taken_away_does_no_harm_to_its_successor(t
         assert_kept(tmp_path / "aside", of_old)
 
 
-@known_defect("the path of an open store keeps its symbolic links, so that its files go wherever these lead later")
 def test_a_link_that_is_turned_to_another_store_does_not_mix_the_two(tmp_path):
     (tmp_path / "current").symlink_to(tmp_path / "one")
     (tmp_path / "one").mkdir()
@@ -249,11 +243,8 @@ def test_the_error_of_a_missing_file_says_what_can_be_done(tmp_path, name):
     assert name in str(caught.value) and any(word in str(caught.value) for word in ("backup", "recover()", "repair()"))
 
 
-SAME_STORE = known_defect("a reader tells one life of a store from another by the keys of one commit, and only if it read that one")
-
-
-@pytest.mark.parametrize("flushed", [False, pytest.param(True, marks=SAME_STORE)])
-@pytest.mark.parametrize("prefix", ["another key ", pytest.param("k", marks=SAME_STORE)])
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("prefix", ["another key ", "k"])
 def test_a_store_put_back_beneath_a_reader_and_written_again_is_told_or_served_rightly(tmp_path, flushed, prefix):
     store, held = create(tmp_path / "s")
     store.backup(tmp_path / "backups")

@@ -119,7 +119,8 @@ class Store {
   /// writer and needs none.
   ///
   /// On failure the store stays as it was. kSnapshotExpired: the writer replaced files faster than
-  /// they could be opened: call again. kLostWrites: there is less than was seen or acknowledged.
+  /// they could be opened: call again. kLostWrites: there is less than was seen or acknowledged,
+  /// or the store was put back, recovered or replaced: open it again.
   Result<Sequence> refresh();
 
   /// Has a store that stopped after a failure of the disk (StoreState, kStopped) take writes again,

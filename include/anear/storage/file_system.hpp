@@ -21,6 +21,18 @@
 
 namespace anear::storage {
 
+struct FileInfo {
+  std::uint64_t bytes = 0;
+  std::int64_t modified = 0;  ///< Microseconds UTC.
+  bool is_directory = false;
+  // Both together are one file's alone, whatever its names; 0: not known.
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+};
+
+/// Whether both are known to be one and the same.
+bool is_one_file(const FileInfo& a, const FileInfo& b) noexcept;
+
 /// One open file. Closed by the destructor, which swallows the error: call close() after writing.
 class File {
  public:
@@ -39,6 +51,9 @@ class File {
   virtual Status sync() = 0;
   virtual Status truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> size() const = 0;
+  /// Of the file itself, whatever stands at its path by now. All zero: the file system does not
+  /// tell.
+  virtual Result<FileInfo> info() const { return FileInfo{}; }
   virtual Status close() = 0;
 };
 
@@ -48,15 +63,6 @@ enum class OpenMode : std::uint8_t {
   kReadWriteCreate,   ///< Made when it is missing.
   kCreateNew,         ///< kAlreadyExists when it is there.
   kCreateOrTruncate,  ///< Empty afterwards.
-};
-
-struct FileInfo {
-  std::uint64_t bytes = 0;
-  std::int64_t modified = 0;  ///< Microseconds UTC.
-  bool is_directory = false;
-  // Both together are one file's alone, whatever its names; 0: not known.
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
 };
 
 /// A file in memory: a private, writable mapping, whose changes never reach the file.
@@ -104,6 +110,7 @@ class FileSystem {
   virtual Result<Mapping> map_private(const std::string& path, std::uint64_t bytes) = 0;
   /// Of the file system that `path` is on. Costs one call of the system.
   virtual Result<DiskSpace> space(const std::string& path) = 0;
+  /// From the root, with the links followed that lead there now; the last name may be missing.
   virtual Result<std::string> absolute_path(const std::string& path) = 0;
 };
 
@@ -120,6 +127,10 @@ Status install_file(FileSystem& files, const std::string& directory, const std::
 
 /// Makes the directory unless it is there.
 Status ensure_directory(FileSystem& files, const std::string& path);
+
+/// Whether `path` leads to the open `file`; true where the file system does not tell. kNotFound
+/// when nothing stands there.
+Result<bool> leads_to(FileSystem& files, const std::string& path, const File& file);
 
 /// Whether `inner` is the directory `outer` or lies anywhere below it, links followed. Parts of
 /// `inner` that do not exist yet are taken for what they would become. False where the file system

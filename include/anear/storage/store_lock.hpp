@@ -17,6 +17,8 @@
 
 namespace anear::storage {
 
+class LockedPlace;
+
 /// Remembers the process it was made in.
 class ProcessGuard {
  public:
@@ -36,15 +38,26 @@ class StoreLock {
   enum class Of : std::uint8_t { kStore, kBackups };
   /// kLocked at once when another process (or another Store of this one) writes to the store, or
   /// takes or removes backups in the directory: the message names the holder's pid, host and start
-  /// time and says what to do.
+  /// time and says what to do. kIo when the file is replaced again and again.
   static Result<StoreLock> acquire(FileSystem& files, const std::string& directory,
                                    Of what = Of::kStore);
 
   const ProcessGuard& process() const noexcept { return process_; }
 
+  /// kIo once the locked file does not stand at its path any more (the directory was moved or
+  /// replaced, or LOCK removed), and ever after: the lock keeps nobody out. One stat. Always
+  /// succeeds where the file system does not tell one file from another.
+  Status check(FileSystem& files) const;
+  /// `files`, but from the moment on that check() fails, nothing below the directory is opened,
+  /// made, renamed, linked or removed, and nothing written to what is open: each fails as check()
+  /// does. A sync that succeeds was followed by a check that did. May outlive the lock.
+  std::shared_ptr<FileSystem> guard(std::shared_ptr<FileSystem> files) const;
+
  private:
-  explicit StoreLock(std::unique_ptr<File> file) noexcept : file_(std::move(file)) {}
+  StoreLock(std::unique_ptr<File> file, std::shared_ptr<const LockedPlace> place) noexcept
+      : file_(std::move(file)), place_(std::move(place)) {}
   std::unique_ptr<File> file_;
+  std::shared_ptr<const LockedPlace> place_;
   ProcessGuard process_;
 };
 
