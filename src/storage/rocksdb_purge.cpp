@@ -1,6 +1,7 @@
 #include "rocksdb_purge.hpp"
 
 #include <rocksdb/convenience.h>
+#include <rocksdb/metadata.h>
 
 #include <algorithm>
 #include <atomic>
@@ -122,9 +123,23 @@ Status Purge::compact(rocksdb::ColumnFamilyHandle* family) {
   // RocksDB only reads it.
   options.canceled =
       options_.cancelled == nullptr ? &never : const_cast<std::atomic<bool>*>(options_.cancelled);
-  const rocksdb::Status done = db_.CompactRange(options, family, nullptr, nullptr);
+  rocksdb::Status done = db_.CompactRange(options, family, nullptr, nullptr);
+  // A table that a compaction of RocksDB's own moves down as it is, while this one begins, is not
+  // in it. There is nothing below the last level, so that the next one has it.
+  constexpr int kTriesMax = 4;
+  for (int tries = 1; done.ok() && tries < kTriesMax && holds_old_table(*family); ++tries)
+    done = db_.CompactRange(options, family, nullptr, nullptr);
   if (Status goes_on = advance(); !goes_on) return goes_on;
   return to_status(done);
+}
+
+bool Purge::holds_old_table(const rocksdb::ColumnFamilyHandle& family) const {
+  std::vector<rocksdb::LiveFileMetaData> tables;
+  db_.GetLiveFilesMetaData(&tables);
+  return std::any_of(tables.begin(), tables.end(), [&](const rocksdb::LiveFileMetaData& table) {
+    return table.column_family_name == family.GetName() &&
+           std::find(old_.begin(), old_.end(), table.relative_filename) != old_.end();
+  });
 }
 
 Status Purge::renew_list() {

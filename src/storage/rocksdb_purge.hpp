@@ -49,6 +49,7 @@ class Purge {
   Status renew_log();
   Status list_old();
   Status compact(rocksdb::ColumnFamilyHandle* family);
+  bool holds_old_table(const rocksdb::ColumnFamilyHandle& family) const;
   Status renew_list();
   Status wait_for_removal();
   Result<std::vector<std::string>> old_files_left() const;

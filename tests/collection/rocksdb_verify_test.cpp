@@ -115,7 +115,9 @@ std::vector<std::string> files_of(const std::string& store, const std::string& k
       {"current", {"records", "CURRENT"}}, {"list", {"records", "MANIFEST-"}},
       {"table", {"records", ".sst"}},      {"row file", {"rows", ".rows"}},
       {"image", {"images", ".image"}}};
-  const auto& [directory, name] = places.at(kind);
+  auto [directory, name] = places.at(kind);
+  // An opening makes a list of its own, and removes the one before in the background.
+  if (kind == "list") std::ifstream(store + "/records/CURRENT") >> name;
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(store + "/" + directory)) {
     if (entry.path().filename().string().find(name) != std::string::npos)
