@@ -232,7 +232,7 @@ typedef struct anear_error {
 /* Row files and images are copied to memory, not mapped: a mapped file that somebody else shrinks
  * in place, which anear never does, ends the process where it is read. */
 #define ANEAR_STORE_COPY_FILES 32U
-#define ANEAR_STORE_NO_RESERVE 64U   /* Write until the disk is full; see `reserved_bytes`. */
+#define ANEAR_STORE_NO_RESERVE 64U /* Write until the disk is full; see `reserved_bytes`. */
 
 typedef struct anear_store_options {
   uint32_t struct_size;
