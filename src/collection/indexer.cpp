@@ -20,7 +20,7 @@ constexpr std::size_t kRowsAtOnceSearched = 256;
 /// How long the indexer lets writes gather once it was woken.
 constexpr std::chrono::milliseconds kGathering{4};
 
-/// The rule of design §5: images are renewed when this much is not in them.
+/// Images are renewed when this much is not in them.
 std::uint64_t changes_before_images(std::size_t live) {
   return std::max<std::uint64_t>(20'000, live / 20);
 }

@@ -178,7 +178,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.max_background_jobs = 2;
   options.max_open_files = tables_open_max;
   options.max_manifest_file_size = kListBytesMax;
-  options.max_bgerror_resume_count = 0;  // After a failure the store is reopened, never resumed.
+  options.max_bgerror_resume_count = 0;  // After a failure its files are opened again.
   options.skip_stats_update_on_db_open = true;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

@@ -25,12 +25,12 @@ enum anear_code {
   ANEAR_READ_ONLY = 8,           /* Opened so, or turned so after a failed sync. */
   ANEAR_CLOSED = 9,              /* The store was closed. */
   ANEAR_FORKED = 10,             /* The handle was opened before fork(). */
-  ANEAR_IO = 11,                 /* The file system reported a failure. */
-  ANEAR_NO_SPACE = 12,           /* The disk is full. */
+  ANEAR_IO = 11,                 /* The file system failed, or the store was moved. */
+  ANEAR_NO_SPACE = 12,           /* Less of the disk is free than is reserved, or nothing. */
   ANEAR_CORRUPTION = 13,         /* Bytes on disk are damaged. */
   ANEAR_UNSUPPORTED_FORMAT = 14, /* Not of anear, or of a newer format. */
   ANEAR_LOST_WRITES = 15,        /* Less was recovered than had been acknowledged. */
-  ANEAR_OUTCOME_UNKNOWN = 16,    /* The write may or may not survive. Reopen and read. */
+  ANEAR_OUTCOME_UNKNOWN = 16,    /* The write may or may not survive. Resume, and read. */
   ANEAR_SNAPSHOT_EXPIRED = 17,   /* The view was held for too long. */
   ANEAR_CANCELLED = 18,          /* The caller asked to stop. */
   ANEAR_OUT_OF_MEMORY = 19,      /* An allocation failed. */

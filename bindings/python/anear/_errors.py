@@ -90,13 +90,13 @@ class ForkedError(Error):
 
 
 class IoError(Error, OSError):
-    """The file system reported a failure."""
+    """The file system reported a failure, or the store was moved, or its LOCK removed, while it was open."""
 
     code, name = 11, "io"
 
 
 class NoSpaceError(Error, OSError):
-    """The disk is full."""
+    """The disk is full, or less of it is free than is reserved: the message says which, and what to do."""
 
     code, name = 12, "no_space"
 
@@ -120,7 +120,7 @@ class LostWritesError(Error):
 
 
 class OutcomeUnknownError(Error):
-    """A write may or may not survive: its sync failed. Open the store again and read."""
+    """A write may or may not survive: its sync failed. Call Store.resume(), or open the store again, and read."""
 
     code, name = 16, "outcome_unknown"
 

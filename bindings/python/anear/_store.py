@@ -131,7 +131,8 @@ class Store:
             reader.refresh()
 
         On failure the store stays as it was: SnapshotExpiredError when the writer replaced files faster than they could be
-        opened (call again), LostWritesError when less is there than had been seen.
+        opened (call again), LostWritesError when less is there than had been seen, or the store was put back, recovered or
+        replaced: open it again.
         """
         return self._core.refresh()
 

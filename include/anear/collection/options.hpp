@@ -21,7 +21,7 @@ namespace storage {
 class FileSystem;
 }
 
-/// When a write counts as done (design §5).
+/// When a write counts as done (docs/RELIABILITY.md, "Writes").
 enum class Durability : std::uint8_t {
   kDurable = 0,   ///< Synced to the disk before the answer: survives power loss.
   kBuffered = 1,  ///< Handed to the kernel before the answer, synced at least every second:
@@ -47,7 +47,7 @@ struct StoreOptions {
   Durability durability = Durability::kDurable;
   /// Records that may wait outside of the index. Past this, writers wait for the indexer, which
   /// `stats()` shows as stalls: the scan of the tail stays bounded. While the collection is
-  /// searched they wait from an eighth of it on, but from no less than 1,024.
+  /// searched they wait from a sixteenth of it on, but from no less than 1,024.
   std::size_t tail_records_max = 32'768;
   /// Row files and images are copied to memory when they are opened, instead of mapped: who shrinks
   /// or changes such a file in place, which anear never does, then does not touch what is searched.

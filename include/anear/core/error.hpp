@@ -35,8 +35,8 @@ enum class ErrorCode : std::int32_t {
   kReadOnly = 8,     ///< The store cannot be written (opened so, or turned so after a failed sync).
   kClosed = 9,       ///< The handle was closed before the call.
   kForked = 10,      ///< The handle was opened before fork() and is used in the child.
-  kIo = 11,          ///< The file system reported a failure.
-  kNoSpace = 12,     ///< The disk is full.
+  kIo = 11,          ///< The file system failed, or the store was moved while open.
+  kNoSpace = 12,     ///< Less of the disk is free than is reserved, or nothing.
   kCorruption = 13,  ///< Bytes on disk are damaged; the message names file and offset.
   kUnsupportedFormat = 14,  ///< Not an anear store or file, or one of a newer format.
   kLostWrites =

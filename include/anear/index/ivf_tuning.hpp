@@ -20,7 +20,7 @@
 // Gaps are larger, in turn, where many rows lie at one distance, as seen from such a query: there a
 // code is behind by as much as its error has in the direction of the query. And where all queries
 // have the same few neighbours (one number outweighs the rest), the quantiles are of a few codes;
-// searches under filters, which take those out, go by the errors of all codes instead.
+// searches under filters, which take those out, go by the errors of thousands of codes instead.
 //
 // Threads: a value; an index replaces its own under a lock.
 #pragma once
