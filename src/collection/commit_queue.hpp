@@ -13,9 +13,8 @@
 //   (3) Versions are published in the order of sequences, after the write and, when durable, after
 //       its sync.
 //   (4) After a failed write the bytes accept no other one (ByteStore, resume.cpp); its group's
-//   outcome is
-//       kOutcomeUnknown, or kNoSpace when it is surely not there. After a failed sync that of a
-//       group written behind it is kOutcomeUnknown as well.
+//       outcome is kOutcomeUnknown, or kNoSpace when it is surely not there. After a failed sync
+//       that of a group written behind it is kOutcomeUnknown as well.
 //
 // Threads: submit(), commit_meta() and commit_derived() from any.
 #pragma once

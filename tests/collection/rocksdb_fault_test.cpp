@@ -9,6 +9,7 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
@@ -16,6 +17,7 @@
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
+using anear::test::expect_docs;
 using anear::test::near_to;
 using anear::testing::Event;
 using anear::testing::Fault;
@@ -64,12 +66,10 @@ struct OnDisk {
     return open();
   }
   Result<Sequence> upsert(Collection& docs, std::size_t first, std::size_t count) const {
-    std::vector<Value> sizes;
-    for (std::size_t i = 0; i < count; ++i) sizes.emplace_back(std::int64_t(first + i));
     return docs.upsert(Batch()
                            .numbered(first, count)
                            .vectors("embedding", rows.view().rows_from(first, count))
-                           .field("size", sizes));
+                           .field("size", test::numbers(first, count)));
   }
 };
 
@@ -83,19 +83,6 @@ Collection must_create(Store& store) {
   auto docs = create_docs(store);
   REQUIRE(docs);
   return std::move(*docs);
-}
-
-/// Exactly k0 … are there, each is its own nearest neighbour, and is found by its field.
-void expect_records(const Collection& docs, const test::Rows& rows, std::size_t count) {
-  REQUIRE(*docs.count({}) == count);
-  for (std::size_t i = 0; i < count; i += 7) {
-    for (const std::string& filter : {std::string(), "size = " + std::to_string(i)}) {
-      const auto hits = docs.search(near_to(rows.row(i), 1, filter));
-      REQUIRE(hits);
-      REQUIRE(hits->hits.size() == 1);
-      CHECK(hits->hits[0].record.key == "k" + std::to_string(i));
-    }
-  }
 }
 
 void expect_stopped(Store& store, Collection& docs, const OnDisk& disk) {
@@ -137,15 +124,15 @@ TEST_CASE("A commit whose sync fails has an unknown outcome; nothing acknowledge
     REQUIRE_FALSE(written);
     CHECK(written.error().code == ErrorCode::kOutcomeUnknown);
     expect_stopped(store, docs, disk);
-    expect_records(docs, disk.rows, 100);
+    expect_docs(docs, disk.rows, 100);
     (void)store.close();
   }
   Store store = disk.reopen();
   Collection docs = *store.collection("docs");
-  expect_records(docs, disk.rows, loses ? 100 : 150);
+  expect_docs(docs, disk.rows, loses ? 100 : 150);
   CHECK(store.verify());
   REQUIRE(disk.upsert(docs, 100, 100));
-  expect_records(docs, disk.rows, 200);
+  expect_docs(docs, disk.rows, 200);
 }
 
 TEST_CASE("A commit on a full disk is not there, and writes go on once there is space") {
@@ -172,13 +159,13 @@ TEST_CASE("A commit on a full disk is not there, and writes go on once there is 
       CHECK(written.error().message.find("injected fault") != std::string::npos);
       CHECK(store.state()->writes == WriteState::kStopped);
       CHECK(docs.stats()->reason.find("injected fault") != std::string::npos);
-      expect_records(docs, disk.rows, 100);
+      expect_docs(docs, disk.rows, 100);
     }
     if (GENERATE(false, true)) {
       disk.files->heal();
       write_again(disk, docs);
       CHECK(store.state()->writes == WriteState::kWritable);
-      expect_records(docs, disk.rows, 150);
+      expect_docs(docs, disk.rows, 150);
       CHECK(store.verify());
     }
     (void)store.close();
@@ -187,10 +174,10 @@ TEST_CASE("A commit on a full disk is not there, and writes go on once there is 
   Collection docs = *store.collection("docs");
   const std::size_t there = *docs.count({});
   CHECK((there == 100 || there == 150));
-  expect_records(docs, disk.rows, there);
+  expect_docs(docs, disk.rows, there);
   CHECK(store.verify());
   REQUIRE(disk.upsert(docs, 100, 100));
-  expect_records(docs, disk.rows, 200);
+  expect_docs(docs, disk.rows, 200);
 }
 
 TEST_CASE("A buffered sync that fails stops writes, and is told by flush and in the log") {
@@ -202,11 +189,11 @@ TEST_CASE("A buffered sync that fails stops writes, and is told by flush and in 
     disk.files->fail({.operation = Operation::kSync, .name = ".log", .times = Fault::kAlways});
     CHECK_FALSE(docs.flush());
     expect_stopped(store, docs, disk);
-    expect_records(docs, disk.rows, 100);
+    expect_docs(docs, disk.rows, 100);
     (void)store.close();
   }
   Store store = disk.reopen();
-  expect_records(*store.collection("docs"), disk.rows, 100);
+  expect_docs(*store.collection("docs"), disk.rows, 100);
   const auto verified = store.verify();
   INFO((verified ? "" : verified.error().message));
   CHECK(verified);
@@ -244,11 +231,11 @@ TEST_CASE("A failed flush of the records stops writes and loses nothing") {
     REQUIRE_FALSE(verified);
     CHECK(verified.error().code == ErrorCode::kNoSpace);
     CHECK(store.state()->writes == WriteState::kStopped);
-    expect_records(docs, disk.rows, 100);
+    expect_docs(docs, disk.rows, 100);
     (void)store.close();
   }
   Store store = disk.reopen();
-  expect_records(*store.collection("docs"), disk.rows, 100);
+  expect_docs(*store.collection("docs"), disk.rows, 100);
   CHECK(store.verify());
 }
 
@@ -268,9 +255,9 @@ TEST_CASE("An image that cannot be written costs no answer, and is told") {
     CHECK(flushed.error().code == code);
     CHECK(docs.stats()->degraded);
     CHECK(docs.stats()->reason.find("injected fault") != std::string::npos);
-    expect_records(docs, disk.rows, 100);
+    expect_docs(docs, disk.rows, 100);
     REQUIRE(disk.upsert(docs, 100, 50));
-    expect_records(docs, disk.rows, 150);
+    expect_docs(docs, disk.rows, 150);
     CHECK(std::filesystem::is_empty(disk.path + "/images"));
     if (GENERATE(false, true)) {
       disk.files->heal();
@@ -282,7 +269,7 @@ TEST_CASE("An image that cannot be written costs no answer, and is told") {
     REQUIRE(store.close());
   }
   Store store = disk.reopen();
-  expect_records(*store.collection("docs"), disk.rows, 150);
+  expect_docs(*store.collection("docs"), disk.rows, 150);
   CHECK(store.verify());
 }
 
@@ -294,13 +281,13 @@ TEST_CASE("A mark that cannot be written is told in the log and costs nothing") 
     disk.files->fail({.operation = Operation::kWrite, .name = "MARK", .times = Fault::kAlways});
     REQUIRE(disk.upsert(docs, 0, 100));
     CHECK(disk.log.text.find("injected fault") != std::string::npos);
-    expect_records(docs, disk.rows, 100);
+    expect_docs(docs, disk.rows, 100);
     CHECK_FALSE(store.close());
   }
   Store store = disk.reopen();
   CHECK_FALSE(store.recovery().clean);
   CHECK(store.recovery().recovered_sequence > store.recovery().marked_sequence);
-  expect_records(*store.collection("docs"), disk.rows, 100);
+  expect_docs(*store.collection("docs"), disk.rows, 100);
   CHECK(store.verify());
 }
 
@@ -323,7 +310,7 @@ TEST_CASE("Reads that fail are errors, not missing records") {
                           docs.scan({}).error()};
   for (const Error& error : errors) CHECK(error.code == ErrorCode::kIo);
   disk.files->heal();
-  expect_records(docs, disk.rows, 100);
+  expect_docs(docs, disk.rows, 100);
   CHECK(store.verify());
 }
 

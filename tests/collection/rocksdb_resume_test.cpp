@@ -11,6 +11,7 @@
 #include "anear/collection/store.hpp"
 #include "support/campaign.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
 #include "support/fault_file_system.hpp"
 #include "support/quota_file_system.hpp"
@@ -19,6 +20,7 @@
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
+using anear::test::expect_docs;
 using anear::test::near_to;
 using anear::testing::Fault;
 using anear::testing::FaultFileSystem;
@@ -34,34 +36,19 @@ struct Stopped {
   explicit Stopped(Durability durability = Durability::kDurable, bool index_inline = true)
       : store(test::must_open(
             path, {.durability = durability, .index_inline = index_inline, .file_system = files})),
-        docs(test::must(store.create_collection(
-            "docs", {.vectors = {{.name = "embedding", .dimension = kDimension}},
-                     .fields = {{"size", FieldType::kInt64}}}))) {}
+        docs(test::must(store.create_collection("docs", test::docs_schema(kDimension)))) {}
 
   Result<Sequence> upsert(std::size_t first, std::size_t count) {
-    std::vector<Value> sizes;
-    for (std::size_t i = 0; i < count; ++i) sizes.emplace_back(std::int64_t(first + i));
     return docs.upsert(Batch()
                            .numbered(first, count)
                            .vectors("embedding", rows.view().rows_from(first, count))
-                           .field("size", sizes));
+                           .field("size", test::numbers(first, count)));
   }
   void fail_syncs(bool loses, std::size_t times = 1) const {
     files->fail(
         {.operation = Operation::kSync, .name = ".log", .times = times, .loses_unsynced = loses});
   }
-  /// Exactly k0 … are there, each is its own nearest neighbour, and is found by its field.
-  void expect(const Collection& in, std::size_t count) const {
-    REQUIRE(*in.count({}) == count);
-    for (std::size_t i = 0; i < count; i += 7) {
-      for (const std::string& filter : {std::string(), "size = " + std::to_string(i)}) {
-        const auto hits = in.search(near_to(rows.row(i), 1, filter));
-        REQUIRE(hits);
-        REQUIRE(hits->hits.size() == 1);
-        CHECK(hits->hits[0].record.key == "k" + std::to_string(i));
-      }
-    }
-  }
+  void expect(const Collection& in, std::size_t count) const { expect_docs(in, rows, count); }
   void reopen() {
     (void)store.close();
     store = test::must_open(path, {.file_system = files});

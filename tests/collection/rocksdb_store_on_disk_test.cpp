@@ -20,6 +20,7 @@ using anear::test::add_docs;
 using anear::test::Batch;
 using anear::test::clustered_rows;
 using anear::test::docs_schema;
+using anear::test::expect_docs;
 using anear::test::must_open;
 using anear::test::near_to;
 using anear::test::numbers;
@@ -32,18 +33,6 @@ using anear::testing::TempDirectory;
 namespace {
 
 constexpr std::size_t kDimension = 16;
-
-/// Every record k0 … is there, is its own nearest neighbour, and is found by its field.
-void expect_records(const Collection& docs, const test::Rows& rows, std::size_t count) {
-  REQUIRE(*docs.count({}) == count);
-  for (std::size_t i = 0; i < count; i += 1 + count / 50) {
-    const auto hits = docs.search(near_to(rows.row(i), 1, "size = " + std::to_string(i)));
-    REQUIRE(hits);
-    REQUIRE(hits->hits.size() == 1);
-    CHECK(hits->hits[0].record.key == "k" + std::to_string(i));
-    CHECK(docs.search(near_to(rows.row(i), 1))->hits[0].record.key == "k" + std::to_string(i));
-  }
-}
 
 std::vector<std::string> images_of(const std::string& store) {
   std::vector<std::string> paths;
@@ -121,9 +110,9 @@ TEST_CASE("A store opened again holds what was committed, with and without image
   auto docs = store.collection("docs");
   REQUIRE(docs);
   CHECK(docs->schema().fields[0].name == "size");
-  expect_records(*docs, rows, 3'000);
+  expect_docs(*docs, rows, 3'000);
   REQUIRE(docs->flush());
-  expect_records(*docs, rows, 3'000);
+  expect_docs(*docs, rows, 3'000);
   const auto report = store.verify();
   REQUIRE(report);
   CHECK(report->records == 3'000);
@@ -185,10 +174,10 @@ TEST_CASE("A damaged or missing image costs time, not answers") {
   auto docs = store.collection("docs");
   CHECK(docs->stats()->degraded);
   CHECK_FALSE(docs->stats()->reason.empty());
-  expect_records(*docs, rows, 999);
+  expect_docs(*docs, rows, 999);
   REQUIRE(docs->flush());
   CHECK_FALSE(docs->stats()->degraded);
-  expect_records(*docs, rows, 999);
+  expect_docs(*docs, rows, 999);
   CHECK(store.verify());
 }
 
@@ -217,7 +206,7 @@ TEST_CASE("A read-only store answers, takes no lock and refuses writes") {
   Store reader = must_open(path, {.read_only = true});
   const Store other = must_open(path, {.read_only = true});
   auto docs = reader.collection("docs");
-  expect_records(*docs, rows, 300);
+  expect_docs(*docs, rows, 300);
   CHECK(docs->upsert(Batch().numbered(0, 1)).error().code == ErrorCode::kReadOnly);
   CHECK(docs->delete_matching({"size = 1", {}}).error().code == ErrorCode::kReadOnly);
   CHECK(docs->flush().error().code == ErrorCode::kReadOnly);
@@ -256,11 +245,11 @@ TEST_CASE("A store that is closed and still held takes nothing from its successo
     first.reset();
     docs = *again;
     REQUIRE(second.verify());
-    expect_records(*again, rows, 40);
+    expect_docs(*again, rows, 40);
   }
   Store third = must_open(directory / "store");
   REQUIRE(third.verify());
-  expect_records(*third.collection("docs"), rows, 40);
+  expect_docs(*third.collection("docs"), rows, 40);
 }
 
 TEST_CASE("A reader beside a writer takes nothing from it, and is right or says that it is late") {
@@ -287,7 +276,7 @@ TEST_CASE("A reader beside a writer takes nothing from it, and is right or says 
     }
   }
   REQUIRE(writer.verify());
-  expect_records(*docs, rows, 400);
+  expect_docs(*docs, rows, 400);
 }
 
 TEST_CASE("A directory that holds something else is left alone") {
@@ -450,7 +439,7 @@ TEST_CASE("A buffered store holds what was committed when it is opened again") {
     add_docs(*docs, rows, 0, 200);
   }
   Store store = must_open(path);
-  expect_records(*store.collection("docs"), rows, 200);
+  expect_docs(*store.collection("docs"), rows, 200);
 }
 
 TEST_CASE("A writer waits when the tail is full, and the tail stays bounded") {
@@ -463,7 +452,7 @@ TEST_CASE("A writer waits when the tail is full, and the tail stays bounded") {
     CHECK(docs->stats()->tail_records <= 100);
   }
   CHECK(docs->stats()->stalls > 0);
-  expect_records(*docs, rows, 3'000);
+  expect_docs(*docs, rows, 3'000);
 }
 
 TEST_CASE(
@@ -503,23 +492,23 @@ TEST_CASE(
   CHECK_FALSE(old.create_collection("more", docs_schema(kDimension)));
   CHECK_FALSE(old.drop_collection("docs"));
   CHECK_FALSE(old.backup(directory / "backups"));
-  expect_records(docs, rows, 300);
+  expect_docs(docs, rows, 300);
   CHECK_FALSE(old.close());
   CHECK((state_of(path) == before));
 
   store = must_open(path);
   next = *store.collection("docs");
-  expect_records(next, rows, first + 50);
+  expect_docs(next, rows, first + 50);
   add_docs(next, rows, first + 50, 50);
   REQUIRE(next.flush());
-  expect_records(next, rows, first + 100);
+  expect_docs(next, rows, first + 100);
   REQUIRE(store.close());
   store = must_open(path);
-  expect_records(*store.collection("docs"), rows, first + 100);
+  expect_docs(*store.collection("docs"), rows, first + 100);
   CHECK(store.verify());
   if (how != "moved") return;
   const Store found = must_open(aside);
-  expect_records(*found.collection("docs"), rows, 300);
+  expect_docs(*found.collection("docs"), rows, 300);
   CHECK(found.verify());
 }
 

@@ -107,10 +107,17 @@ void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
 #endif
 }
 
-/// How many threads have something to do.
-inline std::size_t useful_threads(std::size_t count, std::size_t threads, std::size_t grain) {
+/// `run(queue, threads)` works on as many threads as have something to do.
+template <typename Body, typename Run>
+bool share_out(std::size_t count, std::size_t threads, std::size_t grain, Body& body, Run&& run) {
+  RangeQueue queue(count, grain);
   const std::size_t most = std::max<std::size_t>(grain, 1);
-  return std::min(thread_count(threads), (count + most - 1) / most);
+  const std::size_t used = std::min(thread_count(threads), (count + most - 1) / most);
+  if (used <= 1)
+    queue.work(body, 0);
+  else
+    run(queue, used);
+  return queue.finish();
 }
 
 }  // namespace detail
@@ -121,13 +128,10 @@ inline std::size_t useful_threads(std::size_t count, std::size_t threads, std::s
 /// and is thrown on.
 template <typename Body>
 bool parallel_for(std::size_t count, std::size_t threads, std::size_t grain, Body&& body) {
-  detail::RangeQueue queue(count, grain);
-  const std::size_t used = detail::useful_threads(count, threads, grain);
-  if (used <= 1)
-    queue.work(body, 0);
-  else
-    detail::run_threads(queue, body, used);
-  return queue.finish();
+  return detail::share_out(count, threads, grain, body,
+                           [&body](detail::RangeQueue& queue, std::size_t used) {
+                             detail::run_threads(queue, body, used);
+                           });
 }
 
 /// The same on threads that end with it, which costs some 30 µs each. For what a process may do and
@@ -135,13 +139,10 @@ bool parallel_for(std::size_t count, std::size_t threads, std::size_t grain, Bod
 /// has none of them, waits for them forever when it uses OpenMP itself.
 template <typename Body>
 bool parallel_for_joined(std::size_t count, std::size_t threads, std::size_t grain, Body&& body) {
-  detail::RangeQueue queue(count, grain);
-  const std::size_t used = detail::useful_threads(count, threads, grain);
-  if (used <= 1)
-    queue.work(body, 0);
-  else
-    detail::run_joined_threads(queue, body, used);
-  return queue.finish();
+  return detail::share_out(count, threads, grain, body,
+                           [&body](detail::RangeQueue& queue, std::size_t used) {
+                             detail::run_joined_threads(queue, body, used);
+                           });
 }
 
 }  // namespace anear
