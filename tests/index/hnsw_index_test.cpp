@@ -11,6 +11,7 @@
 
 #include "anear/core/slot_set.hpp"
 #include "anear/index/flat_index.hpp"
+#include "hard_rows.hpp"
 #include "index_checks.hpp"
 #include "random_rows.hpp"
 #include "temp_directory.hpp"
@@ -196,11 +197,17 @@ TEST_CASE("HnswIndex is the same after save and load, and can grow further") {
   CHECK(loaded->unreachable() == 0);
 }
 
+/// So that insert() itself does not reconnect but at the start.
+void insert_singly(HnswIndex& index, const test::Rows& rows) {
+  for (Slot slot = 0; slot < rows.count(); ++slot)
+    REQUIRE(index.insert(rows.view().rows_from(slot, 1), std::span(&slot, 1)));
+}
+
 TEST_CASE("After reconnect() a link leads to every live row, also where pruning cut the last one") {
   // Two links a position are too few to stay in one piece.
   const Fixture data;
   auto index = HnswIndex::create(kDimension, {.links_max = 2, .ef_construction = 8});
-  REQUIRE(index->insert(data.rows.view(), test::first_slots(kRows)));
+  insert_singly(*index, data.rows);
   for (Slot slot = 0; slot < kRows; slot += 3) index->mark_deleted(slot);
   CHECK(index->unreachable() > 0);
   CHECK(index->verify());  // It is not known yet to be damage.
@@ -232,7 +239,6 @@ std::size_t copies_found(const HnswIndex& index, const test::Rows& rows,
 }
 
 TEST_CASE("After reconnect() a link leads to every row where they crowd into one direction") {
-  const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});
   const std::size_t count = test::takes_few_rows() ? 2'000 : 8'000;
   test::Rows rows{2, {}};
   for (std::size_t i = 0; i < count; ++i) {
@@ -240,11 +246,43 @@ TEST_CASE("After reconnect() a link leads to every row where they crowd into one
     rows.values.push_back(1.0F / static_cast<float>(1 + i));
   }
   auto index = HnswIndex::create(2, {.metric = Metric::kCosine, .codes = ScalarKind::kF32});
-  REQUIRE(index->insert(rows.view(), test::first_slots(count), {.threads = threads}));
+  insert_singly(*index, rows);
   CHECK(index->unreachable() > 0);
   index->reconnect();
   CHECK(index->unreachable() == 0);
   CHECK(index->verify());
+}
+
+/// The rows with the greatest first number are the nearest of every query by inner product.
+test::Rows rows_over_hubs(std::size_t count, std::uint64_t seed) {
+  const test::HardRows kind{
+      .name = "hubs", .metric = Metric::kInnerProduct, .dimension = kDimension, .first = 60};
+  return kind.draw(count, seed);
+}
+
+TEST_CASE("insert() leaves none of many rows without a link that leads to it") {
+  const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});
+  const test::Rows rows = rows_over_hubs(test::takes_few_rows() ? 1'000 : 8'000, 1);
+  auto index = HnswIndex::create(rows.dimension, {.metric = Metric::kInnerProduct});
+  REQUIRE(index->insert(rows.view(), test::first_slots(rows.count()), {.threads = threads}));
+  CHECK(index->unreachable() == 0);
+  CHECK(index->verify());
+}
+
+TEST_CASE("A walk that ends in one part of the graph does not answer for the others") {
+  const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF32);
+  const test::Rows rows = rows_over_hubs(1'000, 1);
+  const HnswOptions options{.metric = Metric::kInnerProduct, .codes = codes};
+  auto index = HnswIndex::create(rows.dimension, options);
+  auto oracle = FlatIndex::create(rows.dimension, {.metric = Metric::kInnerProduct});
+  insert_singly(*index, rows);
+  REQUIRE(oracle->insert(rows.view(), test::first_slots(rows.count())));
+  CHECK(index->unreachable() > 0);
+  SlotSet set;
+  for (Slot slot = 0; slot < rows.count(); slot += 3) set.insert(slot);
+  const Wanted wanted(set.words(), set.count());
+  CHECK(test::recall_against(*oracle, *index, rows_over_hubs(50, 2),
+                             {.k = 10, .effort = 100, .wanted = &wanted}) == 1);
 }
 
 TEST_CASE("Rows that are equal hide neither each other nor what is near them") {

@@ -52,6 +52,7 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
     for (const Slot slot : slots) table_.mark_deleted(slot);
     return Error{ErrorCode::kCancelled, "insertion was cancelled; its rows are deleted"};
   }
+  if (slots.size() >= table_.size() / 5) link_unreachable();
   build.progress(slots.size(), slots.size());
   return {};
 }
@@ -146,9 +147,28 @@ inline void HnswIndex::connect(Position position, Level level, const std::vector
   }
 }
 
+inline std::size_t HnswIndex::unreachable() const {
+  const std::vector<Position> tree = graph_.spanning_tree(table_.size());
+  std::size_t missing = 0;
+  for (Position at = 0; at < tree.size(); ++at)
+    missing += tree[at] == kNoPosition && is_needed(at) ? 1 : 0;
+  return missing;
+}
+
+inline Status HnswIndex::verify() const {
+  if (Status held = table_.verify(); !held) return held;
+  const std::size_t lost = state_->reconnected ? unreachable() : 0;
+  if (lost == 0) return {};
+  return Error{ErrorCode::kCorruption,
+               "index: no link leads to " + std::to_string(lost) + " positions of the graph"};
+}
+
 inline void HnswIndex::reconnect() {
   const std::lock_guard<std::mutex> writer(state_->writer);
-  if (state_->reconnected) return;
+  if (!state_->reconnected) link_unreachable();
+}
+
+inline void HnswIndex::link_unreachable() {
   Scratch scratch;
   std::vector<Position> tree = graph_.spanning_tree(table_.size());
   for (Position at = 0; at < tree.size(); ++at) {

@@ -41,7 +41,8 @@ class HnswIndex : public TableIndex {
   static Result<HnswIndex> create(std::size_t dimension, const HnswOptions& options);
 
   /// Adds rows[i] under slots[i]. Fails without a change (but kCancelled: what was done stays);
-  /// Error::record names the offending row.
+  /// Error::record names the offending row. Ends with a reconnect() where the rows are a fifth of
+  /// all, or more.
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {});
 
   /// The k nearest wanted slots with exact distances, nearest first; never fewer than k when there
@@ -148,6 +149,12 @@ class HnswIndex : public TableIndex {
   }
 
   Efforts efforts_for(float recall, std::size_t k) const;
+  void link_unreachable();  ///< reconnect() under State::writer.
+  /// Whether a walk ended with places left though links lead to fewer than `reachable` positions.
+  bool is_cut_off(const Walk& walk, std::size_t reachable, Scratch& scratch) const {
+    return scratch.pool_wanted < scratch.pool_places &&
+           wanted_in_pool(walk, scratch).size() < reachable;
+  }
   /// Whether what a walk found lies before all that its codes left out.
   bool is_certain(const std::vector<Neighbor>& nearest, const Scratch& scratch) const noexcept;
   static std::size_t effort_among(const Efforts& efforts, std::size_t k, double share) noexcept;
@@ -242,8 +249,9 @@ inline Result<std::vector<Neighbor>> HnswIndex::search(VectorView query,
                   .wanted = options.wanted,
                   .distances_max = reachable + kDistancesBeforeGivingUp};
   auto nearest = walk_codes(query, options.k, walk, scratch, cost);
-  // A walk that gave up, or a graph in parts: a short answer is never served.
-  if (nearest.size() < options.k) return table_.nearest_of(query, options, scratch, cost);
+  // A walk that gave up, or a graph in parts: the nearest of one part are no answer.
+  if (nearest.size() < options.k || is_cut_off(walk, reachable, scratch))
+    return table_.nearest_of(query, options, scratch, cost);
   // What was not measured has to show for itself that its codes tell rows apart.
   if (efforts.are_measured || is_certain(nearest, scratch)) return nearest;
   return table_.nearest_of(query, options, scratch, cost);
@@ -542,22 +550,6 @@ inline void HnswIndex::measure(const std::vector<OwnQuery>& queries, const SlotS
       if (recall >= 0.9985F || ef >= size()) break;
     }
   }
-}
-
-inline std::size_t HnswIndex::unreachable() const {
-  const std::vector<Position> tree = graph_.spanning_tree(table_.size());
-  std::size_t missing = 0;
-  for (Position at = 0; at < tree.size(); ++at)
-    missing += tree[at] == kNoPosition && is_needed(at) ? 1 : 0;
-  return missing;
-}
-
-inline Status HnswIndex::verify() const {
-  if (Status held = table_.verify(); !held) return held;
-  const std::size_t lost = state_->reconnected ? unreachable() : 0;
-  if (lost == 0) return {};
-  return Error{ErrorCode::kCorruption,
-               "index: no link leads to " + std::to_string(lost) + " positions of the graph"};
 }
 
 inline std::vector<SectionOut> HnswIndex::sections() const {
