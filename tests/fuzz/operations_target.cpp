@@ -116,7 +116,7 @@ class Program {
 
   void run() {
     for (std::size_t i = 0; i < kOperationsMax && !input_.empty(); ++i) {
-      operate(input_.take<std::uint8_t>() % 13);
+      operate(input_.take<std::uint8_t>() % 14);
       check_count();
     }
     check_all();
@@ -148,6 +148,8 @@ class Program {
         return other_collection();
       case 11:
         return refused();
+      case 12:
+        return erase();
       default:
         return reopen();
     }
@@ -277,6 +279,43 @@ class Program {
     require(left.size() + deleted == model_.size(), "nothing else is deleted");
     std::erase_if(model_, [&](const auto& record) { return !left.contains(record.first); });
     require(model_.size() == left.size(), "nothing comes into being");
+  }
+
+  /// By keys, by a filter, or by both, which is refused; some are stopped on their way.
+  void erase() {
+    const std::vector<std::string> keys = {key(), key()};
+    const anear_text texts[] = {{keys[0].data(), keys[0].size()}, {keys[1].data(), keys[1].size()}};
+    const AnyFilter filter(input_);
+    const auto how = input_.take<std::uint8_t>();
+    std::size_t steps = how / 8;  // 0: all.
+    anear_erase asked = ANEAR_ERASE_INIT;
+    const bool by_keys = how % 4 != 0;
+    if (by_keys) {
+      asked.keys = texts;
+      asked.key_count = 2;
+    }
+    if (!by_keys || how % 8 == 1) asked.filter = &filter.filter;
+    asked.progress = [](void* left, std::size_t, std::size_t) -> std::int32_t {
+      return --*static_cast<std::size_t*>(left) == 0 ? 1 : 0;
+    };
+    asked.progress_context = &steps;
+    std::set<std::string> erased(keys.begin(), keys.end());
+    if (!by_keys) erased = scanned(filter.filter);
+    std::erase_if(erased, [&](const std::string& key) { return !model_.contains(key); });
+    anear_erase_receipt receipt = ANEAR_ERASE_RECEIPT_INIT;
+    const std::int32_t code = anear_collection_erase(collection_, &asked, &receipt, &error_);
+    if (done(code)) {
+      require(receipt.records == erased.size(), "what was there is erased");
+    } else {
+      std::uint64_t left = 0;
+      std::size_t finished = 0;
+      must(anear_collection_count(collection_, nullptr, &left, &error_));
+      require(code == ANEAR_CANCELLED || left == model_.size(), "what is refused erases nothing");
+      must(anear_store_resume_erase(store_, nullptr, &finished, &error_));
+      if (left == model_.size()) return;
+      require(finished == 1, "what was stopped is finished");
+    }
+    for (const std::string& key : erased) model_.erase(key);
   }
 
   void get() {
