@@ -107,6 +107,9 @@ Result<Sequence> write_batch(CollectionState& collection, WriteRequest::Kind kin
   request.batch = std::move(*prepared);
   if (Status room = collection.runtime->headroom.admit(request.batch.bytes); !room)
     return std::move(room).error();
+  const auto admitted = collection.runtime->memory.admit(
+      collection.schema, request.batch.records.size(), request.batch.bytes);
+  if (!admitted) return admitted.error();
   return commit(collection, request);
 }
 
@@ -443,14 +446,15 @@ Result<CollectionStats> Collection::stats() const {
   stats.tail_records = view->tail_rows();
   stats.stalls = impl_->stalls.load(std::memory_order_relaxed);
   stats.slots = view->next_slot;
-  stats.memory_bytes = view->keys->bytes();
-  for (const SearchedVector& vector : view->vectors)
-    stats.memory_bytes += vector.index->bytes() + vector.tail.bytes();
+  MemoryUse use;
+  use.add(*view);
+  stats.memory_bytes = use.bytes;
   stats.image_bytes = impl_->image_bytes;
   stats.image_sequence = impl_->image_sequence;
   stats.erasing = impl_->erasing;
   stats.damaged_files = impl_->runtime->scrubber->damaged_files(impl_->number);
-  const Status room = impl_->runtime->headroom.look().admits;
+  Status room = impl_->runtime->headroom.look().admits;
+  if (room) room = impl_->runtime->memory.look();
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;

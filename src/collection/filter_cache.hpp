@@ -26,6 +26,8 @@ class FilterCache {
  public:
   /// Keeps at most about `bytes_max`; what was not asked for longest goes first.
   explicit FilterCache(std::size_t bytes_max = std::size_t{64} << 20) noexcept;
+  /// Before it is used.
+  void set_bytes_max(std::size_t bytes_max) noexcept { bytes_max_ = bytes_max; }
 
   /// Which set: `text` is the canonical text of one predicate on `field`.
   struct Name {
@@ -60,7 +62,7 @@ class FilterCache {
   Sequence newest_touch(std::uint32_t collection, std::string_view field) const;
   void drop(Entries::iterator entry);
 
-  const std::size_t bytes_max_;
+  std::size_t bytes_max_;
   mutable std::mutex mutex_;
   Entries entries_;                                                 ///< Most recently used first.
   std::unordered_map<std::string_view, Entries::iterator> by_key_;  ///< Views of Entry::key.

@@ -1,7 +1,7 @@
 #include "collection/headroom.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <limits>
 #include <string>
 
 #include "collection/indexer.hpp"
@@ -17,19 +17,8 @@ constexpr std::uint64_t kLogBytesMax = 128 * kMiB, kMergedBytesMax = 128 * kMiB;
 /// What a written byte takes before it is at rest: in the log, and in a table.
 constexpr std::uint64_t kCopies = 2;
 
-std::int64_t steady_ms() noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 /// Writes are taken again a little above the reserve, not one by one at its edge.
 std::uint64_t margin_of(std::uint64_t reserve) { return reserve / 8; }
-
-std::string in_words(std::uint64_t bytes) {
-  if (bytes < 10 * kMiB) return std::to_string(bytes) + " bytes";
-  return std::to_string(bytes / kMiB) + " MiB";
-}
 
 }  // namespace
 
@@ -40,20 +29,18 @@ bool Headroom::is_off() const noexcept {
 
 Status Headroom::admit(std::uint64_t bytes) {
   if (is_off()) return {};
-  const auto cost = static_cast<std::int64_t>(kCopies * bytes);
-  if (allowance_.fetch_sub(cost) >= cost && steady_ms() < look_at_ms_) return {};
+  const std::uint64_t cost = kCopies * bytes;
+  if (allowance_.take(cost)) return {};
   const std::lock_guard one(looking_);
   const std::optional<Space> space = measure();
-  Status fits = judge(space, kCopies * bytes);
+  Status fits = judge(space, cost);
   if (fits || !space || space->to_flush == 0) return fits;
-  return judge(measure_for(space->reserve + margin_of(space->reserve) + kCopies * bytes),
-               kCopies * bytes);
+  return judge(measure_for(space->reserve + margin_of(space->reserve) + cost), cost);
 }
 
 void Headroom::make_way(std::uint64_t bytes) {
   if (is_off()) return;
-  const auto cost = static_cast<std::int64_t>(kCopies * bytes);
-  if (allowance_.fetch_sub(cost) >= cost && steady_ms() < look_at_ms_) return;
+  if (allowance_.take(kCopies * bytes)) return;
   const std::lock_guard one(looking_);
   const std::optional<Space> space = measure();
   (void)judge(space && space->usable() < space->reserve ? measure_for(space->reserve) : space, 0);
@@ -66,11 +53,11 @@ Status Headroom::check_room(std::uint64_t bytes) const {
   const std::uint64_t wanted = bytes + first->for_log;
   const std::optional<Space> space = measure_for(wanted);
   if (!space || space->usable() >= wanted) return {};
-  return Error{ErrorCode::kNoSpace, "files of " + in_words(bytes) + " are to be written, and " +
-                                        in_words(space->disk.free_bytes) +
-                                        " of the disk are free, of which " +
-                                        in_words(first->for_log + space->to_flush) +
-                                        " are kept for the log and its tables"};
+  return Error{ErrorCode::kNoSpace,
+               "files of " + bytes_in_words(bytes) + " are to be written, and " +
+                   bytes_in_words(space->disk.free_bytes) + " of the disk are free, of which " +
+                   bytes_in_words(first->for_log + space->to_flush) +
+                   " are kept for the log and its tables"};
 }
 
 Headroom::Look Headroom::look() {
@@ -127,32 +114,22 @@ std::uint64_t Headroom::bytes_to_compact() const {
 
 /// `looking_` is held.
 Status Headroom::judge(const std::optional<Space>& space, std::uint64_t cost) {
-  constexpr std::int64_t kLookEveryMs = 100;
-  constexpr std::uint64_t kAllowanceMost = 64 * kMiB;
-  look_at_ms_ = steady_ms() + kLookEveryMs;
   if (!space) {
-    full_ = false;
-    allowance_ = kAllowanceMost;
+    (void)allowance_.settle(std::numeric_limits<std::int64_t>::max(), 0, 0);
     return {};
   }
   const std::uint64_t usable = space->usable();
   if (const auto bytes = runtime_.writable_bytes()) bytes->leave_to_compaction(usable);
-  // A batch that is refused for its size alone leaves the store open to others.
-  const std::uint64_t margin = margin_of(space->reserve);
-  full_ = usable < space->reserve + (full_ ? margin : std::min(cost, margin));
-  if (!full_ && usable >= space->reserve + cost) {
-    // A part only: what was admitted takes more than its bytes until it is at rest.
-    const std::uint64_t part = (usable - space->reserve - cost) / 4;
-    allowance_ = static_cast<std::int64_t>(std::min(part, kAllowanceMost));
-    return {};
-  }
-  allowance_ = 0;
+  constexpr std::uint64_t kAll = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t left = static_cast<std::int64_t>(std::min(usable, kAll)) -
+                            static_cast<std::int64_t>(std::min(space->reserve, kAll));
+  if (allowance_.settle(left, cost, margin_of(space->reserve))) return {};
   std::string message =
-      "the disk of '" + runtime_.path + "' has " + in_words(space->disk.free_bytes) + " free";
+      "the disk of '" + runtime_.path + "' has " + bytes_in_words(space->disk.free_bytes) + " free";
   if (space->to_flush != 0)
-    message += ", of which " + in_words(space->to_flush) + " are for what is in memory";
-  message += "; " + in_words(space->reserve) + " are reserved for deletes and compaction";
-  if (!full_) message += ", and this batch takes up to " + in_words(cost);
+    message += ", of which " + bytes_in_words(space->to_flush) + " are for what is in memory";
+  message += "; " + bytes_in_words(space->reserve) + " are reserved for deletes and compaction";
+  if (!is_full()) message += ", and this batch takes up to " + bytes_in_words(cost);
   message +=
       ". Nothing was written; delete records, free space, or open the store with another "
       "reserved_bytes. Writes are taken again when there is space";

@@ -18,6 +18,7 @@
 
 #include "anear/core/error.hpp"
 #include "anear/storage/file_system.hpp"
+#include "collection/allowance.hpp"
 
 namespace anear {
 
@@ -46,7 +47,7 @@ class Headroom {
   /// Of a store that is read-only: the files of its largest collection.
   void set_largest_images(std::uint64_t bytes) noexcept { largest_images_ = bytes; }
   /// Whether the last look had writes refused.
-  bool is_full() const noexcept { return full_.load(std::memory_order_relaxed); }
+  bool is_full() const noexcept { return allowance_.is_full(); }
 
  private:
   struct Space {
@@ -69,9 +70,7 @@ class Headroom {
 
   StoreRuntime& runtime_;
   std::mutex looking_;
-  std::atomic<std::int64_t> allowance_{0};  ///< Bytes until the next look.
-  std::atomic<std::int64_t> look_at_ms_{0};
-  std::atomic<bool> full_{false};
+  Allowance allowance_;
   std::atomic<std::uint64_t> largest_images_{0};
 };
 

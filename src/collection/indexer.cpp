@@ -144,6 +144,47 @@ std::uint64_t Indexer::largest_image_bytes() {
   return largest;
 }
 
+std::vector<std::shared_ptr<CollectionState>> Indexer::all_collections() {
+  std::vector<std::shared_ptr<CollectionState>> all;
+  const std::lock_guard hold(mutex_);
+  for (const auto& [state, held] : collections_) {
+    if (auto collection = held.lock()) all.push_back(std::move(collection));
+  }
+  return all;
+}
+
+MemoryUse Indexer::memory_use() {
+  MemoryUse use;
+  for (const auto& collection : all_collections()) use.add(*collection->pin());
+  return use;
+}
+
+bool Indexer::give_memory_back() {
+  bool is_done = false;
+  for (const auto& collection : all_collections()) {
+    bool has_dead = false;
+    {
+      const std::lock_guard hold(runtime_.versions);
+      has_dead = !collection->dead.empty();
+    }
+    const View view = collection->pin();
+    for (const SearchedVector& vector : view->vectors)
+      has_dead = has_dead || has_deleted(*vector.index, kDeletedWhereFull);
+    if (!has_dead || collection->dropped) continue;
+    if (runtime_.options.index_inline) {
+      if (Status done = index(*collection, Images::kWhenDue); !done)
+        runtime_.log("giving memory back: " + done.error().message);
+      is_done = true;
+      continue;
+    }
+    const std::lock_guard hold(mutex_);
+    if (std::find(dirty_.begin(), dirty_.end(), collection.get()) == dirty_.end())
+      dirty_.push_back(collection.get());
+    woken_.notify_one();
+  }
+  return is_done;
+}
+
 Status Indexer::wrote(CollectionState& collection) {
   if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
   bool sleeps = false;
@@ -329,7 +370,10 @@ void Indexer::mark_dead(CollectionState& collection) {
 Status Indexer::rebuild(CollectionState& collection) {
   for (std::size_t v = 0; v < collection.schema.vectors.size(); ++v) {
     const VectorSchema& vector = collection.schema.vectors[v];
-    if (stopping_ || !needs_rebuild(vector, *collection.pin()->vectors[v].index)) continue;
+    const bool is_due =
+        needs_rebuild(vector, *collection.pin()->vectors[v].index,
+                      runtime_.memory.is_tight() ? kDeletedWhereFull : kDeletedMost);
+    if (stopping_ || !is_due) continue;
     Waiting waiting{this, &collection};
     Status built = build_anew(collection, v, {}, waiting);
     if (!built && built.error().code == ErrorCode::kCancelled && waiting.status)

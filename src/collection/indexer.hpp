@@ -42,6 +42,11 @@ class Indexer {
   std::shared_ptr<CollectionState> find(std::uint32_t number);
   /// What new images of one collection take, with the files of its rows, about: the most of all.
   std::uint64_t largest_image_bytes();
+  /// Of all collections.
+  MemoryUse memory_use();
+  /// Indexes that hold deleted rows are built anew, soon, or at once if indexing is inline. Whether
+  /// something was done at once. No lock is held.
+  bool give_memory_back();
 
   /// The collection has something in its tail, or dead slots: called after a commit, by the writer,
   /// who waits here while the tail is too long.
@@ -76,6 +81,7 @@ class Indexer {
   void sync_regularly();
   void erase_what_is_left();
   std::vector<std::shared_ptr<CollectionState>> take_dirty();
+  std::vector<std::shared_ptr<CollectionState>> all_collections();
   Status index(CollectionState& collection, Images images);
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
   Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);

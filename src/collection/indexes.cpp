@@ -12,9 +12,6 @@
 namespace anear {
 namespace {
 
-/// Deleted positions that are no reason to build an index anew.
-constexpr std::size_t kDeletedKept = 1'000;
-
 FlatOptions exact(const VectorSchema& vector) { return {vector.metric, vector.kind}; }
 
 template <typename Options>
@@ -164,10 +161,14 @@ VectorView row_of(const SearchedVector& vector, Slot slot) {
   return position != kNoPosition ? table.rows().view(position) : vector.tail.row(slot);
 }
 
-bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index) {
-  // Deleted positions take memory, disk and time: at most two in seven.
+bool has_deleted(const AnyIndex& index, DeletedMost most) noexcept {
   const std::size_t deleted = index.positions() - index.size();
-  if (deleted > kDeletedKept && deleted > index.size() * 2 / 5) return true;
+  return deleted > most.kept &&
+         static_cast<double>(deleted) > most.share * static_cast<double>(index.size());
+}
+
+bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index, DeletedMost most) {
+  if (has_deleted(index, most)) return true;
   if (!index.do_codes_suffice()) return true;
   const auto* options = std::get_if<IvfPqOptions>(&vector.index);
   if (options == nullptr) return false;

@@ -1,6 +1,7 @@
 // Which index a named vector has, and when.
 //
-// An index is built anew when two fifths of its live rows are deleted ones beside them. An IVF-PQ
+// An index is built anew when two fifths of its live rows are deleted ones beside them (a sixteenth
+// where writes are refused for want of memory). An IVF-PQ
 // index needs rows to be trained on: until there are train_from, its vector is searched exactly,
 // and it is built anew as well when there are four times the rows it was trained for (then twice
 // the lists are due).
@@ -26,8 +27,18 @@ Result<AnyIndex> make_index(const VectorSchema& vector);
 Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections);
 
-/// Whether `index` is no longer (or not yet) what `vector` asks for.
-bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index);
+/// How many deleted positions an index may hold: they take memory, disk and time.
+struct DeletedMost {
+  std::size_t kept = 0;  ///< So many are no reason to build it anew.
+  double share = 0;      ///< For each live one.
+};
+inline constexpr DeletedMost kDeletedMost = {1'000, 2.0 / 5}, kDeletedWhereFull = {0, 1.0 / 16};
+
+bool has_deleted(const AnyIndex& index, DeletedMost most) noexcept;
+
+/// Whether `index` is no longer (or not yet) what `vector` asks for, or has more deleted positions
+/// than that.
+bool needs_rebuild(const VectorSchema& vector, const AnyIndex& index, DeletedMost most);
 
 /// A trained and calibrated index of the live rows of `from`, or the exact start when there are too
 /// few to train; without those of the slots `without`. `build.progress` is called all the while,

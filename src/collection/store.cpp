@@ -32,12 +32,14 @@ constexpr std::uint64_t kManifestBytesAbout = 4'096;
 
 Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
   constexpr int kAttemptsMax = 8;
+  if (Status bound = check_memory_bytes_max(options); !bound) return std::move(bound).error();
   for (int attempt = 1;; ++attempt) {
     auto impl = std::make_shared<Impl>();
     impl->runtime = std::make_shared<StoreRuntime>();
     StoreRuntime& runtime = *impl->runtime;
     runtime.path = path;
     runtime.options = options;
+    runtime.filters.set_bytes_max(filter_cache_bytes(options));
     Status opened = impl->open();
     if (opened) return Store(std::move(impl));
     const bool expired = opened.error().code == ErrorCode::kSnapshotExpired;
@@ -48,6 +50,7 @@ Result<Store> Store::open(const std::string& path, const StoreOptions& options) 
 Result<SalvageReport> Store::recover(const std::string& path, const StoreOptions& options) {
   if (options.in_memory || options.read_only)
     return invalid_argument("recover() is for a store on disk, which it has to write");
+  if (Status bound = check_memory_bytes_max(options); !bound) return std::move(bound).error();
   StoreRuntime runtime;
   runtime.path = path;
   runtime.options = options;
@@ -174,6 +177,8 @@ Result<Collection> Store::create_collection(const std::string& name,
   if (Status checked = check_schema(schema); !checked) return std::move(checked).error();
   if (Status room = runtime.headroom.admit(kManifestBytesAbout); !room)
     return std::move(room).error();
+  const auto admitted = runtime.memory.admit(schema, 1, kManifestBytesAbout);
+  if (!admitted) return admitted.error();
 
   const std::lock_guard hold(impl_->mutex);
   if (impl_->collections.contains(name)) {
@@ -303,7 +308,12 @@ Result<StoreState> Store::state() const {
   const auto guard = CallGuard::enter(runtime);
   if (!guard) return guard.error();
   const Headroom::Look seen = runtime.headroom.look();
-  StoreState state{.free_bytes = seen.free_bytes, .reserved_bytes = seen.reserved_bytes};
+  MemoryUse use;
+  for (const auto& collection : impl_->all_collections()) use.add(*collection->pin());
+  const Status fits = runtime.memory.look();
+  StoreState state{.free_bytes = seen.free_bytes,
+                   .reserved_bytes = seen.reserved_bytes,
+                   .memory_bytes = runtime.memory.bytes_in_use(use)};
   const auto refuse = [&](WriteState writes, const Status& why) {
     state.writes = writes;
     state.reason = why.error().message;
@@ -316,6 +326,8 @@ Result<StoreState> Store::state() const {
     refuse(WriteState::kStopped, healthy);
   else if (!seen.admits)
     refuse(WriteState::kFull, seen.admits);
+  else if (!fits)
+    refuse(WriteState::kFull, fits);
   return state;
 }
 

@@ -22,6 +22,7 @@ Result<std::unique_ptr<storage::ByteStore>> open_records(
        .merge = merge_containers,
        .file_list = file_list,
        .reserve_log = runtime.options.durability == Durability::kDurable,
+       .buffer_bytes = database_buffer_bytes(runtime.options),
        .list_observer = list_observer});
 }
 #else

@@ -35,6 +35,7 @@
 #include "collection/filter_cache.hpp"
 #include "collection/headroom.hpp"
 #include "collection/key_table.hpp"
+#include "collection/memory_budget.hpp"
 #include "collection/version.hpp"
 
 namespace anear {
@@ -110,6 +111,7 @@ struct StoreRuntime {
   Sequence last_sequence = 0;
 
   Headroom headroom{*this};
+  MemoryBudget memory{*this};
   std::unique_ptr<CommitQueue> commits;
   std::unique_ptr<Indexer> indexer;
   std::unique_ptr<Scrubber> scrubber;

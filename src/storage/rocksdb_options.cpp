@@ -109,7 +109,7 @@ rocksdb::ColumnFamilyOptions family_options(const RocksdbParts& parts) {
   table.format_version = 5;
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = 16 * kMiB;
+  options.write_buffer_size = parts.buffer_bytes / 2;
   options.arena_block_size = 256 << 10;
   options.target_file_size_base = 16 * kMiB;
   options.max_bytes_for_level_base = 64 * kMiB;
@@ -155,11 +155,12 @@ std::vector<std::string> Warnings::lines() const {
   return lines_;
 }
 
-RocksdbParts make_parts(std::shared_ptr<FileSystem> files) {
+RocksdbParts make_parts(std::shared_ptr<FileSystem> files, std::uint64_t buffer_bytes) {
   RocksdbParts parts;
+  parts.buffer_bytes = buffer_bytes;
   parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
   parts.tables.reset(rocksdb::NewSstFileManager(parts.env.get()));
-  parts.cache = rocksdb::NewLRUCache(32 * kMiB);
+  parts.cache = rocksdb::NewLRUCache(buffer_bytes);
   parts.log_follows = std::make_unique<LogFollows>(parts.access->listed_entry);
   return parts;
 }
@@ -173,7 +174,7 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.wal_filter = parts.log_follows.get();
   options.manual_wal_flush = false;  // Each commit is with the kernel before it is acknowledged.
-  options.db_write_buffer_size = 32 * kMiB;
+  options.db_write_buffer_size = parts.buffer_bytes;
   options.max_total_wal_size = 64 * kMiB;
   options.max_background_jobs = 2;
   options.max_open_files = tables_open_max;

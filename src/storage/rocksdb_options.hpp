@@ -55,6 +55,7 @@ struct RocksdbParts {
   std::shared_ptr<FileAccess> access = std::make_shared<FileAccess>();
   std::unique_ptr<LogFollows> log_follows;
   std::unique_ptr<rocksdb::Env> env;
+  std::uint64_t buffer_bytes = 0;
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<rocksdb::SstFileManager> tables;  ///< Puts compactions off that have no room.
 };
@@ -62,7 +63,8 @@ struct RocksdbParts {
 /// What a failure of RocksDB is to a caller.
 Error to_error(const rocksdb::Status& status);
 
-RocksdbParts make_parts(std::shared_ptr<FileSystem> files);
+/// `buffer_bytes`: as ByteStoreOptions.
+RocksdbParts make_parts(std::shared_ptr<FileSystem> files, std::uint64_t buffer_bytes);
 /// `tables_open_max` −1: all, from the opening on.
 rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_max);
 /// In the order of Family, behind RocksDB's obligatory "default", which stays empty.

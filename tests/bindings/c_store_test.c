@@ -334,6 +334,7 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
   CHECK_OK(anear_store_state(notes.store, &state, &error), &error);
   CHECK(state.writes == ANEAR_WRITES_ALL && state.reason[0] == '\0');
   CHECK(state.free_bytes > state.reserved_bytes && state.reserved_bytes != 0);
+  CHECK(state.memory_bytes != 0);
   c_fill_notes(&notes, rows, 10);
   NULL_REFUSED(anear_store_state(NULL, &state, &error));
   NULL_REFUSED(anear_store_state(notes.store, NULL, &error));
@@ -362,6 +363,24 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
   CHECK_OK(anear_collection_upsert(notes.notes, &batch, NULL, &error), &error);
   CHECK(count_of(notes.notes) == 10);
   CHECK_OK(anear_store_resume(notes.store, &error), &error); /* Nothing to do. */
+  c_free_notes(notes);
+
+  options.memory_bytes_max = 1000;
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),
+             &error);
+  options.memory_bytes_max = (uint64_t)16 << 20;
+  CHECK_OK(anear_store_open(path, &options, &notes.store, &error), &error);
+  CHECK_OK(anear_collection_open(notes.store, "notes", &notes.notes, &error), &error);
+  CHECK_OK(anear_store_state(notes.store, &state, &error), &error);
+  CHECK(state.memory_bytes != 0 && state.memory_bytes < options.memory_bytes_max);
+  char* payload = calloc((size_t)12 << 20, 1);
+  CHECK(payload != NULL);
+  const anear_text large = {payload, (size_t)12 << 20};
+  batch.payloads = &large;
+  CHECK_CODE(ANEAR_LIMIT_EXCEEDED, anear_collection_upsert(notes.notes, &batch, NULL, &error),
+             &error);
+  CHECK(strstr(error.message, "memory_bytes_max") != NULL);
+  free(payload);
   NULL_REFUSED(anear_store_resume(NULL, &error));
   CHECK_OK(anear_store_close(notes.store, &error), &error);
   CHECK_CODE(ANEAR_CLOSED, anear_store_resume(notes.store, &error), &error);

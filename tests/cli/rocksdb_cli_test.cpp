@@ -86,6 +86,7 @@ TEST_CASE("The command line tells what is in a store and that it is whole, and c
   CHECK(told["closed_properly"] == true);
   CHECK(told["free_bytes"] > told["reserved_bytes"]);
   CHECK(told["reserved_bytes"] > 0);
+  CHECK(told["memory_bytes"] > 0);
   CHECK(told["room_for_writes"] == "yes");
   REQUIRE(told["collections"].size() == 1);
   CHECK(told["collections"][0]["name"] == "docs");

@@ -204,9 +204,9 @@ TEST_CASE("Inverted lists are due with four times the rows, and given up when fe
                       std::span(slots).subspan(first, count - first)));
   };
   grow_to(*index, kTrainedFrom - 1);
-  CHECK_FALSE(needs_rebuild(vector, *index));
+  CHECK_FALSE(needs_rebuild(vector, *index, kDeletedMost));
   grow_to(*index, kTrainedFrom);
-  REQUIRE(needs_rebuild(vector, *index));
+  REQUIRE(needs_rebuild(vector, *index, kDeletedMost));
   auto trained = rebuild_index(vector, *index, {});
   REQUIRE(trained);
   REQUIRE(trained->ivf_pq() != nullptr);
@@ -214,16 +214,16 @@ TEST_CASE("Inverted lists are due with four times the rows, and given up when fe
   CHECK(trained->size() == kTrainedFrom);
   CHECK_FALSE(trained->needs_calibration());
   grow_to(*trained, 4 * kTrainedFrom - 1);
-  CHECK_FALSE(needs_rebuild(vector, *trained));
+  CHECK_FALSE(needs_rebuild(vector, *trained, kDeletedMost));
   grow_to(*trained, 4 * kTrainedFrom);
-  REQUIRE(needs_rebuild(vector, *trained));
+  REQUIRE(needs_rebuild(vector, *trained, kDeletedMost));
   const BuildOptions stop{.progress = {[](void*, std::size_t, std::size_t) { return false; }}};
   CHECK(rebuild_index(vector, *trained, stop).error().code == ErrorCode::kCancelled);
 
   for (const Slot slot : slots) {
     if (slot % 8 != 3) REQUIRE(trained->mark_deleted(slot));
   }
-  REQUIRE(needs_rebuild(vector, *trained));
+  REQUIRE(needs_rebuild(vector, *trained, kDeletedMost));
   auto few = rebuild_index(vector, *trained, {});
   REQUIRE(few);
   CHECK(few->is_flat());
@@ -231,10 +231,10 @@ TEST_CASE("Inverted lists are due with four times the rows, and given up when fe
   CHECK(few->positions() == kTrainedFrom / 2);
   CHECK(few->contains(11));
   CHECK_FALSE(few->contains(12));
-  CHECK_FALSE(needs_rebuild(vector, *few));
+  CHECK_FALSE(needs_rebuild(vector, *few, kDeletedMost));
 
   vector.index = HnswOptions{};
-  CHECK_FALSE(needs_rebuild(vector, *few));
+  CHECK_FALSE(needs_rebuild(vector, *few, kDeletedMost));
 }
 
 TEST_CASE("Options that inverted lists refuse are refused with the collection") {

@@ -72,6 +72,7 @@ int info(const Arguments& arguments) {
   if (!state) return fail(state.error());
   report["free_bytes"] = state->free_bytes;
   report["reserved_bytes"] = state->reserved_bytes;
+  report["memory_bytes"] = state->memory_bytes;
   const bool has_room = state->free_bytes >= state->reserved_bytes;
   report["room_for_writes"] = has_room ? "yes" : "no: less than a writer reserves is free";
   report["warnings"] = recovery.warnings;

@@ -166,7 +166,8 @@ ANEAR_API int32_t anear_store_scrub_stats(const anear_store* store, anear_damage
                                           void* damaged_context, anear_scrub* scrub,
                                           anear_error* error);
 
-/* Which writes the store takes, why not all, and what of the disk is free. Asks the file system. */
+/* Which writes the store takes, why not all, what of the disk is free, and what the store takes of
+ * memory. Asks the file system, and looks at each collection. */
 ANEAR_API int32_t anear_store_state(const anear_store* store, anear_state* state,
                                     anear_error* error);
 
@@ -260,9 +261,9 @@ ANEAR_API const anear_schema* anear_collection_schema(const anear_collection* co
  * afterwards sees it. The write survives loss of power, or with ANEAR_STORE_BUFFERED a killed
  * process.
  * Fails with ANEAR_INVALID_ARGUMENT if a record is not valid (`record` of the error says which, the
- * subcode why), ANEAR_LIMIT_EXCEEDED if a payload is too large, ANEAR_CONFLICT if one is not at its
- * `expected` sequence, ANEAR_OUTCOME_UNKNOWN if the disk failed: the store takes no more writes
- * until anear_store_resume(). */
+ * subcode why), ANEAR_LIMIT_EXCEEDED if a payload is too large or `memory_bytes_max` is reached,
+ * ANEAR_CONFLICT if one is not at its `expected` sequence, ANEAR_OUTCOME_UNKNOWN if the disk
+ * failed: the store takes no more writes until anear_store_resume(). */
 ANEAR_API int32_t anear_collection_upsert(anear_collection* collection, const anear_batch* batch,
                                           uint64_t* sequence, anear_error* error);
 

@@ -11,7 +11,7 @@ extern "C" {
 /* Which writes a store takes. */
 enum anear_writes {
   ANEAR_WRITES_ALL = 0,
-  ANEAR_WRITES_FULL = 1,     /* Deletes and erasures alone, until more of the disk is free. */
+  ANEAR_WRITES_FULL = 1,     /* Deletes and erasures alone, until there is more disk or memory. */
   ANEAR_WRITES_STOPPED = 2,  /* None, after a failure of the disk. */
   ANEAR_WRITES_READ_ONLY = 3 /* None: it was opened so. */
 };
@@ -22,8 +22,9 @@ typedef struct anear_state {
   uint64_t free_bytes;             /* Of the file system; 0 where it is not known. */
   uint64_t reserved_bytes;         /* What is left to deletes, compaction and images. */
   char reason[ANEAR_MESSAGE_SIZE]; /* Why not all writes are taken; "" otherwise. */
+  uint64_t memory_bytes;           /* Of indexes, tails, keys, mapped files and the database. */
 } anear_state;
-#define ANEAR_STATE_INIT {sizeof(anear_state), 0, 0, 0, {0}}
+#define ANEAR_STATE_INIT {sizeof(anear_state), 0, 0, 0, {0}, 0}
 
 #ifdef __cplusplus
 }

@@ -250,8 +250,12 @@ typedef struct anear_store_options {
    * compaction and images; they are taken again once there is more. 0: as docs/RELIABILITY.md says.
    */
   uint64_t reserved_bytes;
+  /* Writes that add are ANEAR_LIMIT_EXCEEDED before indexes, tails, keys (mapped files included)
+   * and the database take more memory, with room for a copy of the largest index. 0: no bound;
+   * else at least 16 MiB. Read-only: bounds the database's cache alone. */
+  uint64_t memory_bytes_max;
 } anear_store_options;
-#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0}
+#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {

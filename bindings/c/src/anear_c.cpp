@@ -168,7 +168,8 @@ int32_t anear_store_state(const anear_store* store, anear_state* state, anear_er
                       static_cast<std::int32_t>(now->writes),
                       now->free_bytes,
                       now->reserved_bytes,
-                      {}};
+                      {},
+                      now->memory_bytes};
     copy_message(now->reason.data(), now->reason.size(), known.reason, sizeof known.reason);
     return write_sized(known, state, "anear_state");
   });

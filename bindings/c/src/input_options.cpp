@@ -42,6 +42,7 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   set_number(given->tail_records_max, store.tail_records_max);
   if (given->reserved_bytes != 0) store.reserved_bytes = given->reserved_bytes;
   if ((given->flags & ANEAR_STORE_NO_RESERVE) != 0) store.reserved_bytes = 0;
+  store.memory_bytes_max = given->memory_bytes_max;
   store.log = {given->log, given->log_context};
   if (given->follow_every_ms > std::numeric_limits<std::uint32_t>::max())
     return invalid_argument("follow_every_ms is " + std::to_string(given->follow_every_ms) +

@@ -72,14 +72,15 @@ class Store:
         return self._core.recovery()
 
     def state(self) -> dict[str, Any]:
-        """Which writes are taken now, and what of the disk is free.
+        """Which writes are taken now, what of the disk is free, and what the store takes of memory.
 
             state = store.state()
             if state["writes"] != "all": print(state["reason"])
 
-        writes: "all"; "full" (deletes and erasures alone, while less than reserved_bytes of the disk is free); "stopped"
-        (after a failure of the disk: see resume()); "read_only" (it was opened so). reason: why not
-        all; "" otherwise. free_bytes, reserved_bytes.
+        writes: "all"; "full" (deletes and erasures alone, while less than reserved_bytes of the disk is free, or memory_bytes_max
+        is reached); "stopped" (after a failure of the disk: see resume()); "read_only" (it was opened so). reason: why not
+        all; "" otherwise. free_bytes, reserved_bytes: of the disk. memory_bytes: of indexes, tails and keys, mapped files
+        included, of kept filters, and of the database.
         """
         return self._core.state()
 
@@ -240,6 +241,7 @@ def open(
     scrub_every: float = 7 * 24 * 3600.0,
     copy_files: bool = False,
     reserved_bytes: int | None = None,
+    memory_bytes_max: int = 0,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
@@ -255,7 +257,9 @@ def open(
     or more, while somebody searches. `index_inline`: index within each write instead of in the background. `reserved_bytes`: how
     much of the disk is left to deletes and compaction: writes that add raise NoSpaceError while less is free, and are taken
     again once there is more. 0: none; None: 256 MiB (less for small disks and stores) and what compaction of the largest
-    collection takes.
+    collection takes. `memory_bytes_max`: what indexes, tails and keys, files that they map included, and the database may take
+    of memory: writes that add raise LimitExceededError before there is more, with room for a copy of the largest index, which
+    compaction makes, and are taken again once records were deleted. 0: no bound; else at least 16 MiB.
 
     `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
     for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
@@ -277,6 +281,7 @@ def open(
         "scrub_every_s": _seconds(scrub_every, "scrub_every"),
         "copy_files": bool(copy_files),
         "reserved_bytes": None if reserved_bytes is None else whole(reserved_bytes, "reserved_bytes"),
+        "memory_bytes_max": whole(memory_bytes_max, "memory_bytes_max"),
     }
     return Store(_core.Store(path_of(path), options))
 

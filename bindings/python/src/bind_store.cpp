@@ -63,6 +63,7 @@ StoreOptions as_options(const py::dict& given) {
   options.tail_records_max = given["tail_records_max"].cast<std::size_t>();
   if (!given["reserved_bytes"].is_none())
     options.reserved_bytes = given["reserved_bytes"].cast<std::uint64_t>();
+  options.memory_bytes_max = given["memory_bytes_max"].cast<std::uint64_t>();
   options.index_inline = given["index_inline"].cast<bool>();
   options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();
   options.copy_files = given["copy_files"].cast<bool>();
@@ -116,7 +117,7 @@ py::dict to_python(const StoreState& state) {
   static constexpr const char* kWrites[] = {"all", "full", "stopped", "read_only"};
   return py::dict("writes"_a = kWrites[static_cast<std::size_t>(state.writes)],
                   "reason"_a = state.reason, "free_bytes"_a = state.free_bytes,
-                  "reserved_bytes"_a = state.reserved_bytes);
+                  "reserved_bytes"_a = state.reserved_bytes, "memory_bytes"_a = state.memory_bytes);
 }
 
 py::dict recover(const std::string& path) {

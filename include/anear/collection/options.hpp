@@ -66,6 +66,14 @@ struct StoreOptions {
   /// stores below 128 MiB), and three quarters of the indexes of the largest collection, which
   /// compaction writes anew; at most half of the file system.
   std::optional<std::uint64_t> reserved_bytes{};
+  /// Bytes of memory that the store may take: the indexes, tails and keys of its collections, files
+  /// that they map included, kept filters, and the database, whose buffers and cache are fitted to
+  /// an eighth each (4 to 32 MiB). Writes that add are refused with kLimitExceeded before more is
+  /// taken, with room for a copy of the largest index, which compaction makes, and taken again once
+  /// there is some. Not counted: what calls take while they run, indexes that a pinned handle holds
+  /// after they were built anew, and up to 2.5 MiB a vector for rows to come. 0: no bound; else at
+  /// least 16 MiB. Read-only: for buffers and caches alone.
+  std::uint64_t memory_bytes_max = 0;
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).
   bool in_memory =

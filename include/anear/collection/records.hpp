@@ -161,10 +161,9 @@ struct CollectionStats {
   std::uint64_t tail_records = 0;  ///< Committed, not yet in the index: scanned by each search.
   std::uint64_t stalls = 0;        ///< Writes that had to wait for the indexer.
   std::uint64_t slots = 0;         ///< Slots given out so far.
-  std::uint64_t memory_bytes =
-      0;                          ///< Codes, links, rows and maps of the live indexes and the tail.
-  std::uint64_t image_bytes = 0;  ///< Bytes of the current images on disk.
-  Sequence image_sequence = 0;    ///< What the newest image covers.
+  std::uint64_t memory_bytes = 0;  ///< Codes, links, rows, maps and keys of live indexes and tails.
+  std::uint64_t image_bytes = 0;   ///< Bytes of the current images on disk.
+  Sequence image_sequence = 0;     ///< What the newest image covers.
   /// Not 0: the commit of an erase that is not finished. The records are gone, their bytes may
   /// still stand in files.
   Sequence erasing = 0;

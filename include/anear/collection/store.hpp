@@ -61,19 +61,22 @@ struct RepairReport {
 /// Whether a store takes writes.
 enum class WriteState : std::uint8_t {
   kWritable = 0,
-  kFull = 1,      ///< Only deletes and erasures: less than the reserve is free. Others are taken
-                  ///< again, without a call, once there is more.
+  kFull = 1,      ///< Only deletes and erasures: less than the reserve of the disk is free, or the
+                  ///< memory that it may take is taken. Others are taken again, without a call,
+                  ///< once there is more.
   kStopped = 2,   ///< None, after a failure of the disk: see Store::resume().
   kReadOnly = 3,  ///< It was opened so.
 };
 
-/// What a store takes now, and what the disk has.
+/// Which writes a store takes now, what the disk has, and what it takes of memory.
 struct StoreState {
   WriteState writes = WriteState::kWritable;
   std::string reason{};              ///< Why not all writes are taken; empty otherwise.
   std::uint64_t free_bytes = 0;      ///< Of the file system. 0 in memory, or where it is not known.
   std::uint64_t reserved_bytes = 0;  ///< See StoreOptions::reserved_bytes; read-only: what a writer
                                      ///< with these options keeps.
+  std::uint64_t memory_bytes = 0;    ///< Of indexes, tails and keys, mapped files included, of kept
+                                     ///< filters, and of the database. Looks at each collection.
 };
 
 class Store {

@@ -156,6 +156,7 @@ inline std::size_t HnswIndex::unreachable() const {
 }
 
 inline Status HnswIndex::verify() const {
+  const std::lock_guard<std::mutex> writer(state_->writer);
   if (Status held = table_.verify(); !held) return held;
   const std::size_t lost = state_->reconnected ? unreachable() : 0;
   if (lost == 0) return {};

@@ -85,8 +85,8 @@ class HnswIndex : public TableIndex {
   /// nothing hangs on, so that unreachable() is 0: pruning can take the last link to a position
   /// away. Walks the whole graph, and searches for each.
   void reconnect();
-  /// As that of every index; a position that no link leads to is damage where reconnect() came
-  /// after the last insert(), as it did in every image that a store wrote.
+  /// As that of every index, and waits for insert(); a position that no link leads to is damage
+  /// where reconnect() came after the last insert(), as it did in every image that a store wrote.
   Status verify() const;
 
   std::vector<SectionOut> sections() const;

@@ -228,6 +228,8 @@ struct ByteStoreOptions {
   /// The log is written over zeros that are there already while small batches are synced, which
   /// makes their syncs cheaper. It then ends in up to 512 KiB of zeros until it is closed.
   bool reserve_log = false;
+  /// What write buffers may take; the cache of tables' blocks the same again.
+  std::uint64_t buffer_bytes = std::uint64_t{32} << 20;
   /// Told of the list's growth, from the opening on until close(). Not read-only.
   FileListObserver* list_observer = nullptr;
 };
