@@ -5,7 +5,7 @@
 #include <string>
 #include <variant>
 
-#include "anear/index/any_index.hpp"
+#include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "collection/indexer.hpp"
 #include "collection/store_runtime.hpp"
 

@@ -471,7 +471,7 @@ TEST_CASE(
   add_docs(docs, rows, 200, 100);
   if (how == "removed LOCK") std::filesystem::remove(path + "/LOCK");
   if (how == "moved") std::filesystem::rename(path, aside);
-  if (how == "removed") std::filesystem::remove_all(path);
+  if (how == "removed") testing::remove_directory(path);
 
   Store store = must_open(path, {.index_inline = true});
   const bool same = how == "removed LOCK";

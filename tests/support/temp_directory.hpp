@@ -7,6 +7,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace anear::testing {
 
@@ -29,6 +30,16 @@ class TempDirectory {
  private:
   std::string path_;
 };
+
+/// Also where a store that is open removes files of its own meanwhile.
+inline void remove_directory(const std::string& path) {
+  std::error_code failed;
+  do {
+    failed.clear();
+    std::filesystem::remove_all(path, failed);
+  } while (failed == std::errc::no_such_file_or_directory);
+  if (failed) throw std::filesystem::filesystem_error("remove", path, failed);
+}
 
 inline std::string bytes_of_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
