@@ -136,11 +136,8 @@ std::shared_ptr<CollectionState> Indexer::find(std::uint32_t number) {
 
 std::uint64_t Indexer::largest_image_bytes() {
   std::uint64_t largest = 0;
-  const std::lock_guard hold(mutex_);
-  for (const auto& [state, held] : collections_) {
-    if (const auto collection = held.lock())
-      largest = std::max({largest, collection->image_bytes.load(), collection->index_bytes.load()});
-  }
+  for (const auto& collection : all_collections())
+    largest = std::max({largest, collection->image_bytes.load(), collection->index_bytes.load()});
   return largest;
 }
 
@@ -175,18 +172,14 @@ bool Indexer::give_memory_back() {
       if (Status done = index(*collection, Images::kWhenDue); !done)
         runtime_.log("giving memory back: " + done.error().message);
       is_done = true;
-      continue;
+    } else {
+      set_dirty(*collection);
     }
-    const std::lock_guard hold(mutex_);
-    if (std::find(dirty_.begin(), dirty_.end(), collection.get()) == dirty_.end())
-      dirty_.push_back(collection.get());
-    woken_.notify_one();
   }
   return is_done;
 }
 
-Status Indexer::wrote(CollectionState& collection) {
-  if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
+void Indexer::set_dirty(const CollectionState& collection) {
   bool sleeps = false;
   {
     const std::lock_guard hold(mutex_);
@@ -195,6 +188,11 @@ Status Indexer::wrote(CollectionState& collection) {
     sleeps = std::exchange(idle_, false);
   }
   if (sleeps) woken_.notify_one();
+}
+
+Status Indexer::wrote(CollectionState& collection) {
+  if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
+  set_dirty(collection);
   std::unique_lock lock(runtime_.versions);
   const auto short_enough = [&] {
     return collection.current->tail_rows() <= collection.tail_rows_max() || collection.degraded ||
@@ -264,15 +262,9 @@ void Indexer::sync_regularly() {
 
 void Indexer::erase_what_is_left() {
   yield_to_others();
-  std::vector<std::shared_ptr<CollectionState>> all;
-  {
-    const std::lock_guard hold(mutex_);
-    for (const auto& [state, held] : collections_) {
-      if (auto collection = held.lock(); collection && collection->erasing != 0)
-        all.push_back(std::move(collection));
-    }
-  }
-  for (const auto& collection : all) {
+  auto left = all_collections();
+  std::erase_if(left, [](const auto& collection) { return collection->erasing == 0; });
+  for (const auto& collection : left) {
     if (!stopping_) finish_erase_left(*collection);
   }
 }

@@ -82,6 +82,7 @@ class Indexer {
   void erase_what_is_left();
   std::vector<std::shared_ptr<CollectionState>> take_dirty();
   std::vector<std::shared_ptr<CollectionState>> all_collections();
+  void set_dirty(const CollectionState& collection);  ///< Wakes the worker if it waits.
   Status index(CollectionState& collection, Images images);
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
   Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);

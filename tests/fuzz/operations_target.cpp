@@ -25,6 +25,12 @@ constexpr std::size_t kOperationsMax = 64;
 /// What the store must hold: by key, whether it has a row.
 using Model = std::map<std::string, bool>;
 
+std::vector<anear_text> texts_of(const std::vector<std::string>& strings) {
+  std::vector<anear_text> texts;
+  for (const std::string& string : strings) texts.push_back({string.data(), string.size()});
+  return texts;
+}
+
 std::string text_of(anear_text text) { return {text.data == nullptr ? "" : text.data, text.size}; }
 
 /// One field or parameter of any type, good or not, with the bytes it borrows.
@@ -219,9 +225,8 @@ class Program {
       for (const float value : row()) rows.push_back(value);
       present.push_back(input_.take<std::uint8_t>() % 4 != 0 ? 1 : 0);
     }
-    std::vector<anear_text> texts, payloads;
-    for (const std::string& key : keys) texts.push_back({key.data(), key.size()});
-    payloads.assign(texts.rbegin(), texts.rend());
+    const std::vector<anear_text> texts = texts_of(keys);
+    const std::vector<anear_text> payloads(texts.rbegin(), texts.rend());
     static const char* const kNames[] = {"size", "tag", "tags", "flag", "free", ""};
     const std::size_t field_count = input_.take<std::uint8_t>() % 3;
     std::vector<std::unique_ptr<AnyValue>> owned;
@@ -260,9 +265,11 @@ class Program {
 
   void delete_keys() {
     const std::vector<std::string> keys = {key(), key()};
-    const anear_text texts[] = {{keys[0].data(), keys[0].size()}, {keys[1].data(), keys[1].size()}};
+    const std::vector<anear_text> texts = texts_of(keys);
     std::size_t deleted = 0;
-    if (!done(anear_collection_delete_keys(collection_, texts, 2, &deleted, &error_))) return;
+    if (!done(anear_collection_delete_keys(collection_, texts.data(), texts.size(), &deleted,
+                                           &error_)))
+      return;
     require(deleted == model_.erase(keys[0]) + model_.erase(keys[1]), "what was there is deleted");
   }
 
@@ -284,15 +291,15 @@ class Program {
   /// By keys, by a filter, or by both, which is refused; some are stopped on their way.
   void erase() {
     const std::vector<std::string> keys = {key(), key()};
-    const anear_text texts[] = {{keys[0].data(), keys[0].size()}, {keys[1].data(), keys[1].size()}};
+    const std::vector<anear_text> texts = texts_of(keys);
     const AnyFilter filter(input_);
     const auto how = input_.take<std::uint8_t>();
     std::size_t steps = how / 8;  // 0: all.
     anear_erase asked = ANEAR_ERASE_INIT;
     const bool by_keys = how % 4 != 0;
     if (by_keys) {
-      asked.keys = texts;
-      asked.key_count = 2;
+      asked.keys = texts.data();
+      asked.key_count = texts.size();
     }
     if (!by_keys || how % 8 == 1) asked.filter = &filter.filter;
     asked.progress = [](void* left, std::size_t, std::size_t) -> std::int32_t {
@@ -320,11 +327,11 @@ class Program {
 
   void get() {
     const std::vector<std::string> keys = {key(), key()};
-    const anear_text texts[] = {{keys[0].data(), keys[0].size()}, {keys[1].data(), keys[1].size()}};
+    const std::vector<anear_text> texts = texts_of(keys);
     anear_get asked = ANEAR_GET_INIT;
     asked.parts = input_.take<std::uint8_t>() % 16;
-    asked.keys = texts;
-    asked.key_count = 2;
+    asked.keys = texts.data();
+    asked.key_count = texts.size();
     anear_records* records = nullptr;
     if (done(anear_collection_get(collection_, &asked, &records, &error_))) {
       require(anear_records_size(records) == 2, "a place for each key");
