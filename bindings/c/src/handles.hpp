@@ -1,23 +1,16 @@
-// What the opaque types of anear.h are, and how records and schemas look from C.
+// What the opaque types of anear.h are, but for the index (index_handle.hpp), and how records and
+// schemas look from C.
 //
-// Threads: hits, records and schema views never change once made. An index locks what the C++ class
-// leaves to its caller: writers against save(), and its pool of scratch memory.
+// Threads: hits, records and schema views never change once made.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <memory>
-#include <mutex>
 #include <optional>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "anear.h"
 #include "anear/collection/store.hpp"
-#include "anear/index/flat_index.hpp"
-#include "anear/index/hnsw_index.hpp"
-#include "anear/index/ivf_pq_index.hpp"
 
 namespace anear::c {
 
@@ -57,34 +50,6 @@ class SchemaView {
   anear_schema schema_{};
 };
 
-/// Scratch memory that is kept between searches: making it costs more than a search.
-class ScratchPool {
- public:
-  class Lease {
-   public:
-    Lease(ScratchPool& pool, Scratch& scratch) noexcept : pool_(&pool), scratch_(&scratch) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { pool_->give_back(*scratch_); }
-    Scratch& operator*() const noexcept { return *scratch_; }
-
-   private:
-    ScratchPool* pool_;
-    Scratch* scratch_;
-  };
-
-  Lease lease();
-
- private:
-  void give_back(Scratch& scratch) noexcept;
-
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Scratch>> all_;
-  std::vector<Scratch*> free_;  ///< Its capacity is never below all_.size().
-};
-
-using IndexVariant = std::variant<FlatIndex, HnswIndex, IvfPqIndex>;
-
 }  // namespace anear::c
 
 struct anear_store {
@@ -107,12 +72,4 @@ struct anear_records {
   std::vector<anear::Record> records;
   anear::c::RecordViews views;
   std::vector<const anear_record*> places;  ///< Null where there is no such record.
-};
-
-struct anear_index {
-  explicit anear_index(anear::c::IndexVariant made) : index(std::move(made)) {}
-
-  anear::c::IndexVariant index;
-  mutable std::mutex writer;
-  mutable anear::c::ScratchPool scratches;
 };

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdio>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -18,7 +19,7 @@
 #include "anear/index/wanted.hpp"
 #include "anear/quant/scalar_codes.hpp"
 #include "guard.hpp"
-#include "handles.hpp"
+#include "index_handle.hpp"
 #include "inputs.hpp"
 #include "progress.hpp"
 #include "sized.hpp"
@@ -35,6 +36,28 @@ using anear::Slot;
 using anear::Status;
 using anear::Wanted;
 using namespace anear::c;  // NOLINT(google-build-using-namespace): its own half.
+
+namespace anear::c {
+
+ScratchPool::Lease ScratchPool::lease() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (free_.empty()) {
+    auto made = std::make_unique<Scratch>();
+    free_.reserve(all_.size() + 1);
+    all_.push_back(std::move(made));
+    return {*this, *all_.back()};
+  }
+  Scratch* scratch = free_.back();
+  free_.pop_back();
+  return {*this, *scratch};
+}
+
+void ScratchPool::give_back(Scratch& scratch) noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  free_.push_back(&scratch);
+}
+
+}  // namespace anear::c
 
 namespace {
 

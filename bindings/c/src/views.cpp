@@ -106,22 +106,4 @@ SchemaView::SchemaView(const CollectionSchema& schema) {
              fields_.data(),  fields_.size()};
 }
 
-ScratchPool::Lease ScratchPool::lease() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (free_.empty()) {
-    auto made = std::make_unique<Scratch>();
-    free_.reserve(all_.size() + 1);
-    all_.push_back(std::move(made));
-    return {*this, *all_.back()};
-  }
-  Scratch* scratch = free_.back();
-  free_.pop_back();
-  return {*this, *scratch};
-}
-
-void ScratchPool::give_back(Scratch& scratch) noexcept {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  free_.push_back(&scratch);
-}
-
 }  // namespace anear::c

@@ -5,8 +5,6 @@
 // Lengths and products are kept. Threads: read-only once learned.
 #pragma once
 
-#include <Eigen/Core>
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "anear/quant/principal_axes.hpp"
 #include "anear/quant/products.hpp"
 
 namespace anear {
@@ -51,29 +50,13 @@ class Rotation {
 inline Rotation Rotation::learn(const Points& points, std::size_t subspaces) {
   const std::size_t dimension = points.dimension;
   if (dimension > kDimensionMax) return {};
-  const auto size = static_cast<Eigen::Index>(dimension);
-  using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  const Eigen::Map<const Rows> rows(points.values, static_cast<Eigen::Index>(points.count), size);
-  Eigen::MatrixXd moments = Eigen::MatrixXd::Zero(size, size);
-  // In blocks, so that a copy in double is never large.
-  for (Eigen::Index first = 0; first < rows.rows(); first += 1'024) {
-    const auto count = std::min<Eigen::Index>(1'024, rows.rows() - first);
-    const Eigen::MatrixXd block = rows.middleRows(first, count).cast<double>();
-    moments.selfadjointView<Eigen::Lower>().rankUpdate(block.transpose());
-  }
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(moments);
-  if (solver.info() != Eigen::Success) return {};
-
-  const Eigen::VectorXd values = solver.eigenvalues().reverse();
-  const Eigen::MatrixXd directions = solver.eigenvectors().rowwise().reverse();
-  const std::vector<std::size_t> order =
-      deal_out({values.data(), values.data() + values.size()}, subspaces);
+  const auto [variances, axes] = principal_axes(points);
+  if (variances.empty()) return {};
+  const std::vector<std::size_t> order = deal_out(variances, subspaces);
   std::vector<float> matrix(dimension * dimension);
   for (std::size_t i = 0; i < dimension; ++i) {
-    for (std::size_t j = 0; j < dimension; ++j) {
-      matrix[i * dimension + j] = static_cast<float>(
-          directions(static_cast<Eigen::Index>(j), static_cast<Eigen::Index>(order[i])));
-    }
+    for (std::size_t j = 0; j < dimension; ++j)
+      matrix[i * dimension + j] = static_cast<float>(axes[order[i] * dimension + j]);
   }
   return {std::move(matrix), dimension};
 }
