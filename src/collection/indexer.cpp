@@ -307,7 +307,7 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
       // A long tail slows every search and holds up writers: use the whole machine, unless searches
       // need it now.
       const bool is_long = vector.tail.rows() > collection.tail_rows_max() / 2;
-      const std::size_t threads = is_long && !searched ? 0 : 1;
+      const std::size_t threads = is_long && !searched ? runtime_.options.background_threads : 1;
       for (const TailPart& part : taken.back().parts()) {
         const LiveRows rows(part, view->live);
         if (Status status = vector.index->insert(rows.matrix(), rows.slots(), {.threads = threads});

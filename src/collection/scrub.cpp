@@ -1,6 +1,7 @@
 #include "collection/scrub.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <utility>
 #include <vector>
@@ -11,14 +12,6 @@
 #include "collection/indexer.hpp"
 
 namespace anear {
-
-Pace::Time Pace::after(std::uint64_t bytes, Time now) noexcept {
-  if (rate_ == 0) return now;
-  // In double precision: a rate of 1 is no reason to overflow.
-  const std::chrono::duration<double> due(static_cast<double>(bytes) / static_cast<double>(rate_));
-  next_ = std::max(next_, now) + std::chrono::duration_cast<Time::duration>(due);
-  return next_;
-}
 
 /// The bytes of a pass, at the rate of the store's options.
 class Scrubber::Reading final : public storage::ByteProgress {
@@ -35,7 +28,7 @@ class Scrubber::Reading final : public storage::ByteProgress {
 
  private:
   Scrubber& scrubber_;
-  Pace pace_;
+  storage::Pace pace_;
 };
 
 Scrubber::Scrubber(StoreRuntime& runtime) : runtime_(runtime) {}
@@ -62,7 +55,7 @@ void Scrubber::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool Scrubber::pause_until(Pace::Time until) {
+bool Scrubber::pause_until(storage::Pace::Time until) {
   std::unique_lock lock(mutex_);
   return !stop_asked_.wait_until(lock, until, [&] { return stopping_; });
 }

@@ -1,11 +1,10 @@
 // The scrub: reads the files of an open store again and again, slowly, and keeps in mind which are
 // damaged.
 //
-// Threads: Scrubber from any thread; a Pace belongs to one.
+// Threads: any.
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -15,25 +14,11 @@
 
 #include "anear/collection/verify.hpp"
 #include "anear/core/error.hpp"
+#include "anear/storage/pace.hpp"
 #include "collection/files_at_rest.hpp"
 #include "collection/store_runtime.hpp"
 
 namespace anear {
-
-/// Keeps work on bytes to a rate: over any time no more than the rate, and one piece beyond it. A
-/// pause that came from elsewhere is not made up for.
-class Pace {
- public:
-  using Time = std::chrono::steady_clock::time_point;
-  /// 0: no limit.
-  explicit Pace(std::uint64_t bytes_per_second) noexcept : rate_(bytes_per_second) {}
-  /// `bytes` were done by `now`: when to go on.
-  Time after(std::uint64_t bytes, Time now) noexcept;
-
- private:
-  std::uint64_t rate_;
-  Time next_{};
-};
 
 class Scrubber {
  public:
@@ -50,7 +35,7 @@ class Scrubber {
   void stop();
 
   /// False, and early: asked to stop.
-  bool pause_until(Pace::Time until);
+  bool pause_until(storage::Pace::Time until);
 
   /// A file was read. Keeps damage in mind, and tells the log of new damage.
   void note(const FileAtRest& file, const Status& status);

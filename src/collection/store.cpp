@@ -125,6 +125,7 @@ Status Store::Impl::open() {
   if (Status loaded = load_collections(); !loaded) return loaded;
   if (!runtime->options.read_only) {
     runtime->resume_writes = [this] { return resume(); };
+    if (runtime->written) runtime->written->hold_to(runtime->options.background_bytes_per_second);
     runtime->indexer->start();
   } else if (runtime->options.follow_every_ms != 0 && !runtime->is_in_memory()) {
     start_following();
@@ -314,6 +315,7 @@ Result<StoreState> Store::state() const {
   StoreState state{.free_bytes = seen.free_bytes,
                    .reserved_bytes = seen.reserved_bytes,
                    .memory_bytes = runtime.memory.bytes_in_use(use)};
+  if (runtime.written) state.written = runtime.written->written();
   const auto refuse = [&](WriteState writes, const Status& why) {
     state.writes = writes;
     state.reason = why.error().message;
@@ -342,6 +344,7 @@ Status Store::Impl::close() {
   if (runtime->closed.exchange(true)) return {};
   stop_following();
   runtime->scrubber->ask_to_stop();
+  if (runtime->written) runtime->written->hold_to(0);
   const std::unique_lock gate(runtime->gate);  // Calls in progress come to their end.
   runtime->indexer->stop();
   runtime->scrubber->stop();

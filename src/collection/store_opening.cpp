@@ -96,7 +96,9 @@ Status take_lock(StoreRuntime& runtime) {
   auto lock = storage::StoreLock::acquire(*runtime.files, runtime.path);
   if (!lock) return std::move(lock).error();
   runtime.lock.emplace(std::move(*lock));
-  runtime.files = runtime.lock->guard(runtime.files);
+  runtime.written = std::make_shared<storage::WriteAccount>(runtime.path);
+  runtime.files =
+      storage::make_accounted_file_system(runtime.lock->guard(runtime.files), runtime.written);
   return {};
 }
 

@@ -32,6 +32,7 @@
 #include "anear/storage/manifest.hpp"
 #include "anear/storage/store_directory.hpp"
 #include "anear/storage/store_lock.hpp"
+#include "anear/storage/write_account.hpp"
 #include "collection/filter_cache.hpp"
 #include "collection/headroom.hpp"
 #include "collection/key_table.hpp"
@@ -78,6 +79,7 @@ struct StoreRuntime {
   std::shared_ptr<storage::FileSystem> files;  ///< Null in memory.
   storage::StoreIdentity identity;
   std::optional<storage::StoreLock> lock;
+  std::shared_ptr<storage::WriteAccount> written;  ///< Null in memory or read-only.
   /// Read-only: the store's identity as it was opened. Held open, so that no other file can have
   /// its inode.
   std::unique_ptr<storage::File> identity_file;

@@ -10,6 +10,7 @@
 
 #include "anear/index/any_index.hpp"
 #include "anear/storage/image_file.hpp"
+#include "anear/storage/pace.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/field_container.hpp"
 #include "collection/field_keys.hpp"
@@ -60,10 +61,10 @@ class Work final : public storage::ByteProgress {
     return Error{ErrorCode::kCancelled, "stopped by the progress callback"};
   }
   /// Asks the caller now and then whether to go on.
-  Status pause_until(Pace::Time end) {
+  Status pause_until(storage::Pace::Time end) {
     constexpr std::chrono::milliseconds kAskedEach{100};
     for (;;) {
-      const Pace::Time now = Clock::now();
+      const storage::Pace::Time now = Clock::now();
       if (now >= end) return {};
       (void)runtime_.scrubber->pause_until(std::min(end, now + kAskedEach));
       if (Status goes_on = tell(0); !goes_on) return goes_on;
@@ -72,7 +73,7 @@ class Work final : public storage::ByteProgress {
 
   StoreRuntime& runtime_;
   const ProgressCallback& progress_;
-  Pace pace_;
+  storage::Pace pace_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t file_bytes_ = 0;

@@ -3,107 +3,87 @@
 #include <utility>
 
 #include "anear/storage/store_directory.hpp"
+#include "forwarding_files.hpp"
 
 namespace anear::storage {
 namespace {
 
 /// A file below the locked directory that was opened for writing. Its own bytes are written by
 /// descriptor: they go astray only where two writers share the file, or one has read it already.
-class GuardedFile final : public File {
+class GuardedFile final : public ForwardingFile {
  public:
   GuardedFile(std::unique_ptr<File> below, std::shared_ptr<FileSystem> files,
               std::shared_ptr<const LockedPlace> place)
-      : below_(std::move(below)), files_(std::move(files)), place_(std::move(place)) {}
+      : ForwardingFile(std::move(below)), files_(std::move(files)), place_(std::move(place)) {}
 
-  Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) const override {
-    return below_->read_at(offset, out);
-  }
   Status write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
     const Status ours = place_->check(*files_);
-    return ours ? below_->write_at(offset, bytes) : ours;
+    return ours ? ForwardingFile::write_at(offset, bytes) : ours;
   }
   Status append(std::span<const std::byte> bytes) override {
     const Status ours = place_->check(*files_);
-    return ours ? below_->append(bytes) : ours;
+    return ours ? ForwardingFile::append(bytes) : ours;
   }
   /// Whoever takes the place later reads what is synced by now; who took it earlier may not have.
   Status sync() override {
-    const Status synced = below_->sync();
+    const Status synced = ForwardingFile::sync();
     return synced ? place_->check(*files_) : synced;
   }
   Status truncate(std::uint64_t size) override {
     const Status ours = place_->check(*files_);
-    return ours ? below_->truncate(size) : ours;
+    return ours ? ForwardingFile::truncate(size) : ours;
   }
-  Result<std::uint64_t> size() const override { return below_->size(); }
-  Result<FileInfo> info() const override { return below_->info(); }
-  Status close() override { return below_->close(); }
 
  private:
-  std::unique_ptr<File> below_;
   std::shared_ptr<FileSystem> files_;
   std::shared_ptr<const LockedPlace> place_;
 };
 
-class GuardedFileSystem final : public FileSystem {
+class GuardedFileSystem final : public ForwardingFileSystem {
  public:
   GuardedFileSystem(std::shared_ptr<FileSystem> below, std::shared_ptr<const LockedPlace> place)
-      : below_(std::move(below)), place_(std::move(place)) {}
+      : ForwardingFileSystem(std::move(below)), place_(std::move(place)) {}
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
     if (Status ours = check(path); !ours) return std::move(ours).error();
-    auto file = below_->open(path, mode);
+    auto file = below()->open(path, mode);
     if (!file || mode == OpenMode::kRead || !place_->is_above(path)) return file;
-    return std::unique_ptr<File>(std::make_unique<GuardedFile>(std::move(*file), below_, place_));
-  }
-  Result<std::unique_ptr<File>> open_locked(const std::string& path) override {
-    return below_->open_locked(path);
+    return std::unique_ptr<File>(std::make_unique<GuardedFile>(std::move(*file), below(), place_));
   }
   Status rename(const FileMove& move) override {
     const Status ours = check(move);
-    return ours ? below_->rename(move) : ours;
+    return ours ? below()->rename(move) : ours;
   }
   Status link(const FileMove& names) override {
     const Status ours = check(names);
-    return ours ? below_->link(names) : ours;
+    return ours ? below()->link(names) : ours;
   }
   Status remove(const std::string& path) override {
     const Status ours = check(path);
-    return ours ? below_->remove(path) : ours;
+    return ours ? below()->remove(path) : ours;
   }
   Status make_directory(const std::string& path) override {
     const Status ours = check(path);
-    return ours ? below_->make_directory(path) : ours;
+    return ours ? below()->make_directory(path) : ours;
   }
   Status remove_directory(const std::string& path) override {
     const Status ours = check(path);
-    return ours ? below_->remove_directory(path) : ours;
+    return ours ? below()->remove_directory(path) : ours;
   }
-  Status sync_directory(const std::string& path) override { return below_->sync_directory(path); }
-  Result<std::vector<std::string>> list(const std::string& path) override {
-    return below_->list(path);
-  }
-  Result<FileInfo> info(const std::string& path) override { return below_->info(path); }
-  Result<bool> exists(const std::string& path) override { return below_->exists(path); }
   Result<Mapping> map_private(const std::string& path, std::uint64_t bytes) override {
     if (Status ours = check(path); !ours) return std::move(ours).error();
-    return below_->map_private(path, bytes);
-  }
-  Result<DiskSpace> space(const std::string& path) override { return below_->space(path); }
-  Result<std::string> absolute_path(const std::string& path) override {
-    return below_->absolute_path(path);
+    return below()->map_private(path, bytes);
   }
 
  private:
   Status check(const std::string& path) const {
-    return place_->is_above(path) ? place_->check(*below_) : Status{};
+    return place_->is_above(path) ? place_->check(*below()) : Status{};
   }
   Status check(const FileMove& names) const {
     const bool concerned = place_->is_above(names.from) || place_->is_above(names.to);
-    return concerned ? place_->check(*below_) : Status{};
+    return concerned ? place_->check(*below()) : Status{};
   }
 
-  std::shared_ptr<FileSystem> below_;
   std::shared_ptr<const LockedPlace> place_;
 };
 

@@ -336,6 +336,10 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
   CHECK(state.free_bytes > state.reserved_bytes && state.reserved_bytes != 0);
   CHECK(state.memory_bytes != 0);
   c_fill_notes(&notes, rows, 10);
+  CHECK_OK(anear_store_flush(notes.store, &error), &error);
+  CHECK_OK(anear_store_state(notes.store, &state, &error), &error);
+  CHECK(state.written_log != 0 && state.written_rows != 0 && state.written_images != 0);
+  CHECK(state.written_other != 0);
   NULL_REFUSED(anear_store_state(NULL, &state, &error));
   NULL_REFUSED(anear_store_state(notes.store, NULL, &error));
   c_free_notes(notes);
@@ -365,6 +369,11 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
   CHECK_OK(anear_store_resume(notes.store, &error), &error); /* Nothing to do. */
   c_free_notes(notes);
 
+  options.background_threads = (size_t)1 << 32;
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),
+             &error);
+  options.background_threads = 1;
+  options.background_bytes_per_second = (uint64_t)1 << 30;
   options.memory_bytes_max = 1000;
   CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),
              &error);

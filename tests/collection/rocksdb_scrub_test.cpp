@@ -122,37 +122,6 @@ void wait_for_passes(const Store& store, std::uint64_t passes) {
 
 }  // namespace
 
-TEST_CASE("A pace keeps to its rate over any time, and one piece beyond it") {
-  constexpr std::uint64_t kRate = 1'000'000;
-  constexpr std::uint64_t kPiece = 65'536;
-  Pace pace(kRate);
-  const Pace::Time start{};
-  Pace::Time now = start + std::chrono::hours(1);
-  Random random(7);
-  struct Piece {
-    Pace::Time begin;
-    std::uint64_t bytes_before;
-  };
-  std::vector<Piece> pieces;
-  std::uint64_t bytes = 0;
-  for (int i = 0; i < 500; ++i) {
-    // Some work takes long, as if the machine had been asleep.
-    now += std::chrono::microseconds(random.below(i % 50 == 0 ? 3'000'000 : 80'000));
-    pieces.push_back({now, bytes});
-    const std::uint64_t piece = 1 + random.below(kPiece);
-    bytes += piece;
-    now = std::max(now, pace.after(piece, now));
-  }
-  for (std::size_t first = 0; first < pieces.size(); ++first) {
-    for (std::size_t last = first; last < pieces.size(); ++last) {
-      const std::chrono::duration<double> time = pieces[last].begin - pieces[first].begin;
-      const std::uint64_t read = pieces[last].bytes_before - pieces[first].bytes_before;
-      REQUIRE(static_cast<double>(read) <= time.count() * kRate + kPiece);
-    }
-  }
-  CHECK(Pace(0).after(bytes, now) == now);
-}
-
 TEST_CASE("The scrub finds a bit that flips beneath an open store, in every kind of file") {
   const OnDisk disk;
   const std::size_t kind = GENERATE(range(std::size_t{0}, std::size_t{6}));

@@ -23,8 +23,14 @@ typedef struct anear_state {
   uint64_t reserved_bytes;         /* What is left to deletes, compaction and images. */
   char reason[ANEAR_MESSAGE_SIZE]; /* Why not all writes are taken; "" otherwise. */
   uint64_t memory_bytes;           /* Of indexes, tails, keys, mapped files and the database. */
+  /* Written since the opening, preallocated zeros included; 0 in memory and read-only. */
+  uint64_t written_log;    /* Of records: what commits and syncs. */
+  uint64_t written_tables; /* Of records: each byte some times, as levels are merged. */
+  uint64_t written_rows;   /* Row files. */
+  uint64_t written_images; /* Of indexes, keys and live records. */
+  uint64_t written_other;  /* Marks, lists of files, identities. */
 } anear_state;
-#define ANEAR_STATE_INIT {sizeof(anear_state), 0, 0, 0, {0}, 0}
+#define ANEAR_STATE_INIT {sizeof(anear_state), 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0}
 
 #ifdef __cplusplus
 }

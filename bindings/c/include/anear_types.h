@@ -254,8 +254,13 @@ typedef struct anear_store_options {
    * and the database take more memory, with room for a copy of the largest index. 0: no bound;
    * else at least 16 MiB. Read-only: bounds the database's cache alone. */
   uint64_t memory_bytes_max;
+  size_t background_threads; /* That index what waits, while much does. 0: all processors. */
+  /* What tables, row files and images are written with, at most, all together. Writers, flush and
+   * erase wait for it in the end; opening, closing, the log and backups do not. 0: no limit. */
+  uint64_t background_bytes_per_second;
 } anear_store_options;
-#define ANEAR_STORE_OPTIONS_INIT {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0}
+#define ANEAR_STORE_OPTIONS_INIT \
+  {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {

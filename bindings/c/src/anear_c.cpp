@@ -169,7 +169,12 @@ int32_t anear_store_state(const anear_store* store, anear_state* state, anear_er
                       now->free_bytes,
                       now->reserved_bytes,
                       {},
-                      now->memory_bytes};
+                      now->memory_bytes,
+                      now->written.log,
+                      now->written.tables,
+                      now->written.rows,
+                      now->written.images,
+                      now->written.other};
     copy_message(now->reason.data(), now->reason.size(), known.reason, sizeof known.reason);
     return write_sized(known, state, "anear_state");
   });

@@ -53,6 +53,11 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
                             "; it must be below 2^32");
   set_number(static_cast<std::uint32_t>(given->scrub_every_s), store.scrub_every_s);
   store.scrub_bytes_per_second = given->scrub_bytes_per_second;
+  if (given->background_threads > std::numeric_limits<std::uint32_t>::max())
+    return invalid_argument("background_threads is " + std::to_string(given->background_threads) +
+                            "; it must be below 2^32");
+  store.background_threads = static_cast<std::uint32_t>(given->background_threads);
+  store.background_bytes_per_second = given->background_bytes_per_second;
   return store;
 }
 

@@ -72,7 +72,7 @@ class Store:
         return self._core.recovery()
 
     def state(self) -> dict[str, Any]:
-        """Which writes are taken now, what of the disk is free, and what the store takes of memory.
+        """Which writes are taken now, what of the disk is free, what the store takes of memory and has written.
 
             state = store.state()
             if state["writes"] != "all": print(state["reason"])
@@ -80,7 +80,8 @@ class Store:
         writes: "all"; "full" (deletes and erasures alone, while less than reserved_bytes of the disk is free, or memory_bytes_max
         is reached); "stopped" (after a failure of the disk: see resume()); "read_only" (it was opened so). reason: why not
         all; "" otherwise. free_bytes, reserved_bytes: of the disk. memory_bytes: of indexes, tails and keys, mapped files
-        included, of kept filters, and of the database.
+        included, of kept filters, and of the database. written_bytes: since the opening, by what for: "log" and "tables" of
+        records, "rows", "images" of indexes, "other"; zeros in memory and read-only.
         """
         return self._core.state()
 
@@ -242,6 +243,8 @@ def open(
     copy_files: bool = False,
     reserved_bytes: int | None = None,
     memory_bytes_max: int = 0,
+    background_threads: int = 0,
+    background_bytes_per_second: int = 0,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
@@ -260,6 +263,11 @@ def open(
     collection takes. `memory_bytes_max`: what indexes, tails and keys, files that they map included, and the database may take
     of memory: writes that add raise LimitExceededError before there is more, with room for a copy of the largest index, which
     compaction makes, and are taken again once records were deleted. 0: no bound; else at least 16 MiB.
+
+    `background_threads`: threads that index what waits, while nobody searches and much is waiting (else it is one); 0 for all
+    processors. `background_bytes_per_second`: what flushes, merges and compaction of records, row files and images write at
+    most, all together, so that the disk has time for others; 0 for no limit. The log of records is not held back. Below what
+    writers bring, they wait for it in the end, and so do flush() and erase(); opening, closing and backups do not.
 
     `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
     for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
@@ -282,6 +290,8 @@ def open(
         "copy_files": bool(copy_files),
         "reserved_bytes": None if reserved_bytes is None else whole(reserved_bytes, "reserved_bytes"),
         "memory_bytes_max": whole(memory_bytes_max, "memory_bytes_max"),
+        "background_threads": whole(background_threads, "background_threads"),
+        "background_bytes_per_second": whole(background_bytes_per_second, "background_bytes_per_second"),
     }
     return Store(_core.Store(path_of(path), options))
 

@@ -64,6 +64,8 @@ StoreOptions as_options(const py::dict& given) {
   if (!given["reserved_bytes"].is_none())
     options.reserved_bytes = given["reserved_bytes"].cast<std::uint64_t>();
   options.memory_bytes_max = given["memory_bytes_max"].cast<std::uint64_t>();
+  options.background_threads = given["background_threads"].cast<std::uint32_t>();
+  options.background_bytes_per_second = given["background_bytes_per_second"].cast<std::uint64_t>();
   options.index_inline = given["index_inline"].cast<bool>();
   options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();
   options.copy_files = given["copy_files"].cast<bool>();
@@ -115,9 +117,13 @@ py::dict to_python(const RecoveryReport& report) {
 py::dict to_python(const StoreState& state) {
   using py::literals::operator""_a;
   static constexpr const char* kWrites[] = {"all", "full", "stopped", "read_only"};
+  const storage::WrittenBytes& written = state.written;
   return py::dict("writes"_a = kWrites[static_cast<std::size_t>(state.writes)],
                   "reason"_a = state.reason, "free_bytes"_a = state.free_bytes,
-                  "reserved_bytes"_a = state.reserved_bytes, "memory_bytes"_a = state.memory_bytes);
+                  "reserved_bytes"_a = state.reserved_bytes, "memory_bytes"_a = state.memory_bytes,
+                  "written_bytes"_a = py::dict("log"_a = written.log, "tables"_a = written.tables,
+                                               "rows"_a = written.rows, "images"_a = written.images,
+                                               "other"_a = written.other));
 }
 
 py::dict recover(const std::string& path) {

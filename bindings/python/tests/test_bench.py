@@ -34,6 +34,21 @@ def test_compare_measures_anear_and_names_what_it_leaves_out(tmp_path):
     assert all(point["queries_per_s"] == max(point["speeds"]) and point["short"] == 0 for point in points)
 
 
+def test_growth_tells_what_an_insert_writes_and_what_for(tmp_path):
+    command = [sys.executable, str(BENCH / "growth.py"), "random:3000x32", "--here", "--replace", "1"]
+    command += ["--out", str(tmp_path / "out.jsonl"), "--folder", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "first answer" in done.stdout
+    filled, replaced, opened = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert filled["records"] == filled["inserts"] == replaced["records"] == 3000 and replaced["inserts"] == 4500
+    row = 32 * 4
+    # Each row stands in the log and in a row file, and its code in an image.
+    assert filled["written"]["log"] > row and filled["written"]["rows"] > row and filled["written"]["images"] > row / 4
+    assert filled["disk"] > row and len(opened["open_ms"]) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
 def test_the_trade_off_shows_what_dropped_dimensions_cost(tmp_path):
     text, lines = run(tmp_path, "--dims", "4,16", "--codes", "f32", "--index", "flat,hnsw", "--reduce", "truncate,pca")
     choices = [line for line in lines if line["kind"] == "choice"]

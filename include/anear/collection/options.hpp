@@ -74,6 +74,14 @@ struct StoreOptions {
   /// after they were built anew, and up to 2.5 MiB a vector for rows to come. 0: no bound; else at
   /// least 16 MiB. Read-only: for buffers and caches alone.
   std::uint64_t memory_bytes_max = 0;
+  /// Threads that index what waits, at most, while nobody searches and much is waiting; else it is
+  /// one. 0: as many as there are processors.
+  std::uint32_t background_threads = 0;
+  /// Bytes that flushes, merges and compaction of records, row files and images write in a second,
+  /// at most, all together: so much of the disk is taken from others. The log of records is not
+  /// held back. Below what writers bring, they wait for it in the end, and so do flush() and
+  /// erase(). Opening, closing and backups do not. 0: no limit.
+  std::uint64_t background_bytes_per_second = 0;
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).
   bool in_memory =

@@ -15,6 +15,7 @@
 #include "anear/collection/options.hpp"
 #include "anear/collection/verify.hpp"
 #include "anear/core/error.hpp"
+#include "anear/storage/written_bytes.hpp"
 
 namespace anear {
 
@@ -68,7 +69,7 @@ enum class WriteState : std::uint8_t {
   kReadOnly = 3,  ///< It was opened so.
 };
 
-/// Which writes a store takes now, what the disk has, and what it takes of memory.
+/// Which writes a store takes now, what the disk has, what it takes of memory and has written.
 struct StoreState {
   WriteState writes = WriteState::kWritable;
   std::string reason{};              ///< Why not all writes are taken; empty otherwise.
@@ -77,6 +78,7 @@ struct StoreState {
                                      ///< with these options keeps.
   std::uint64_t memory_bytes = 0;    ///< Of indexes, tails and keys, mapped files included, of kept
                                      ///< filters, and of the database. Looks at each collection.
+  storage::WrittenBytes written{};   ///< Since the opening. Zeros in memory and read-only.
 };
 
 class Store {
