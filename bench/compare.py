@@ -171,7 +171,7 @@ def trade_off(given: argparse.Namespace, source: Any, data: tuple, lines: Any) -
     try:
         from harness import choice, tradeoff
     except ImportError as error:
-        print(f"compare.py: {error}; build it first: docs/BENCHMARKS.md", file=sys.stderr)
+        print(f"compare.py: {error}; build it first: docs/BENCHMARKS.md, at its top, says how", file=sys.stderr)
         return 2
 
     dimension = data[0].shape[1]

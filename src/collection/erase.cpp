@@ -14,6 +14,7 @@
 #include "collection/field_container.hpp"
 #include "collection/images.hpp"
 #include "collection/indexer.hpp"
+#include "collection/live_keys.hpp"
 #include "collection/store_impl.hpp"  // IWYU pragma: keep (Store::Impl is only declared elsewhere)
 
 namespace anear {
@@ -112,36 +113,18 @@ class Erasure {
     if (!built) return built.error();
     receipt_.indexes = *built;
     if (Status goes = advance(); !goes) return goes;
-    if (Status forgotten = forget_in_memory(); !forgotten) return forgotten;
+    forget_in_memory();
     if (Status dropped = drop_changes(); !dropped) return dropped;
     return drop_empty_containers();
   }
 
   /// Keys of dead slots, rows of the tail, filters: whoever holds a version of before keeps its
   /// keys and rows; they go with it.
-  Status forget_in_memory() {
-    CollectionVersion base;
-    base.keys = std::make_shared<KeyTable>();
-    if (!runtime_.is_in_memory()) {
-      const std::lock_guard hold(collection_->indexing);
-      const storage::ManifestImage* image = image_of(collection_->manifest, kSlotsImage);
-      if (image != nullptr) {
-        if (Status opened = open_slots_image(*collection_, base, *image); !opened) return opened;
-      }
-    }
+  void forget_in_memory() {
+    forget_dead_keys(*collection_);
     const auto paused = runtime_.commits->pause();
-    const View view = collection_->pin();
-    for (Slot slot = base.next_slot; slot < view->next_slot; ++slot) {
-      if (view->live.contains(slot)) base.keys->set(slot, view->keys->key(slot));
-    }
-    collection_->keys = base.keys;
     for (auto& segment : collection_->growing) segment.reset();
-    {
-      const std::lock_guard hold(runtime_.versions);
-      publish_version(*collection_, [&](CollectionVersion& version) { version.keys = base.keys; });
-    }
     runtime_.filters.forget(number_);
-    return {};
   }
 
   /// The images do not need them any more. A reader that has not come as far reads all keys again.
@@ -164,31 +147,28 @@ class Erasure {
 
   /// A value that no record has any more still stands in the key of its container.
   Status drop_empty_containers() {
-    const std::string empty =
-        merge_containers(std::nullopt, encode_change({}, {})).value_or(std::string());
     std::vector<std::string> names;
     const auto entry = runtime_.bytes->iterate(keys::all_of(Family::kFields, number_), nullptr);
     for (; entry->valid(); entry->next()) {
-      if (entry->value() == empty) names.emplace_back(entry->key());
+      if (entry->value() == kEmptyContainer) names.emplace_back(entry->key());
     }
     if (Status read = entry->status(); !read) return read;
     for (std::size_t begin = 0; begin < names.size(); begin += kKeysAtOnce) {
       const auto some =
           std::span(names).subspan(begin, std::min(kKeysAtOnce, names.size() - begin));
       Status written = runtime_.commits->commit_derived_by([&](storage::WriteBatch& batch) {
-        return remove_if_empty(some, empty, batch);  // A commit may have filled it meanwhile.
+        return remove_if_empty(some, batch);  // A commit may have filled it meanwhile.
       });
       if (!written) return written;
     }
     return {};
   }
 
-  Status remove_if_empty(std::span<const std::string> names, const std::string& empty,
-                         storage::WriteBatch& batch) {
+  Status remove_if_empty(std::span<const std::string> names, storage::WriteBatch& batch) {
     const auto values = runtime_.bytes->get_many(Family::kFields, names, nullptr);
     if (!values) return values.error();
     for (std::size_t i = 0; i < names.size(); ++i) {
-      if ((*values)[i] != empty) continue;
+      if ((*values)[i] != kEmptyContainer) continue;
       batch.remove(Family::kFields, names[i]);
       ++receipt_.containers;
     }

@@ -47,6 +47,9 @@ inline std::optional<std::string> merge_containers(std::optional<std::string_vie
   return merge_containers(older, std::span(&newer, 1));
 }
 
+/// A container without slots: it says as much as none.
+inline constexpr std::string_view kEmptyContainer{"\1\0\0", 3};
+
 /// Sets the bits of the container's slots in `bits`, leaving the others alone. A change counts as
 /// one of nothing. False when the bytes are damaged; `bits` is not to be used then.
 [[nodiscard]] bool unite_container(std::string_view container, ContainerBits& bits);

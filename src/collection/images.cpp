@@ -1,13 +1,16 @@
 #include "collection/images.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "anear/storage/image_file.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/indexes.hpp"
+#include "collection/live_keys.hpp"
 #include "collection/row_files.hpp"
 #include "collection/store_keys.hpp"
 
@@ -17,27 +20,7 @@ namespace {
 /// Commits whose changes stay in the log behind the images, for those who follow it.
 constexpr Sequence kChangesKept = 10'000;
 
-struct SlotsImage {
-  std::vector<std::uint64_t> live;
-  std::vector<std::uint64_t> offsets;
-  std::string bytes;
-};
-
-SlotsImage slots_image(const CollectionVersion& version) {
-  SlotsImage image;
-  image.live.resize((std::size_t{version.next_slot} + 63) / 64);
-  image.offsets.reserve(std::size_t{version.next_slot} + 1);
-  for (Slot slot = 0; slot < version.next_slot; ++slot) {
-    image.offsets.push_back(image.bytes.size());
-    if (!version.live.contains(slot)) continue;
-    image.live[slot / 64] |= std::uint64_t{1} << (slot % 64);
-    image.bytes.append(version.keys->key(slot));
-  }
-  image.offsets.push_back(image.bytes.size());
-  return image;
-}
-
-std::vector<storage::ImageSectionOut> sections_of(const SlotsImage& image) {
+std::vector<storage::ImageSectionOut> sections_of(const LiveKeys& image) {
   return {
       {"live", sizeof(std::uint64_t), image.live.size(), {std::as_bytes(std::span(image.live))}},
       {"key_offsets",
@@ -73,6 +56,23 @@ Result<std::span<T>> section(const CollectionState& collection, const storage::I
   return damaged(collection, "lacks its section '" + std::string(name) + "'");
 }
 
+/// Of which slots an image has offsets: of dead ones as well, as images once had.
+enum class Named : std::uint8_t { kLive, kAll };
+
+/// None when the sections of a slots image do not fit together.
+std::optional<Named> named_slots(std::span<const std::uint64_t> live,
+                                 std::span<const std::uint64_t> offsets, Slot slots) {
+  if (offsets.empty() || !std::is_sorted(offsets.begin(), offsets.end())) return {};
+  if (live.size() != (std::size_t{slots} + 63) / 64) return {};
+  const std::uint64_t beyond = slots % 64 == 0 ? 0 : ~std::uint64_t{0} << (slots % 64);
+  if (!live.empty() && (live.back() & beyond) != 0) return {};
+  std::size_t count = 0;
+  for (const std::uint64_t word : live) count += static_cast<std::size_t>(std::popcount(word));
+  const std::size_t keys = offsets.size() - 1;
+  if (keys == count) return Named::kLive;
+  return keys == slots ? std::optional(Named::kAll) : std::nullopt;
+}
+
 class ImageWriter {
  public:
   ImageWriter(CollectionState& collection, const View& view)
@@ -82,7 +82,7 @@ class ImageWriter {
         next_file_(collection.next_file) {}
 
   Status write_all() {
-    const SlotsImage slots = slots_image(*view_);
+    const LiveKeys slots(*view_);
     if (Status written = write(kSlotsImage, kSlotsImageKind, sections_of(slots)); !written)
       return written;
     for (std::size_t v = 0; v < view_->vectors.size(); ++v) {
@@ -328,18 +328,23 @@ Status open_slots_image(const CollectionState& collection, CollectionVersion& ve
   if (!live) return live.error();
   if (!offsets) return offsets.error();
   if (!bytes) return bytes.error();
-  const bool ordered = !offsets->empty() && std::is_sorted(offsets->begin(), offsets->end()) &&
-                       offsets->back() <= bytes->size();
-  if (!ordered || live->size() != (offsets->size() - 1 + 63) / 64)
-    return damaged(collection, "does not fit together");
-  version.keys->adopt({*offsets, {bytes->data(), bytes->size()}, image->owner});
+  if (!offsets->empty() && offsets->back() > bytes->size())
+    return damaged(collection, "has keys beyond its end");
+  const Slot slots = named.next_slot;
+  const auto has = named_slots(*live, *offsets, slots);
+  if (!has) return damaged(collection, "does not fit together");
+  version.keys->adopt({slots,
+                       *has == Named::kAll ? std::span<const std::uint64_t>{} : *live,
+                       *offsets,
+                       {bytes->data(), bytes->size()},
+                       image->owner});
   for (std::size_t first = 0; first < live->size(); first += SlotSet::kChunkWords) {
     auto chunk = std::make_shared<SlotSet::Chunk>();
     const std::size_t words = std::min(SlotSet::kChunkWords, live->size() - first);
     std::copy_n(live->begin() + static_cast<std::ptrdiff_t>(first), words, chunk->begin());
     version.live.set_chunk(first / SlotSet::kChunkWords, std::move(chunk));
   }
-  version.next_slot = static_cast<Slot>(offsets->size() - 1);
+  version.next_slot = slots;
   return {};
 }
 

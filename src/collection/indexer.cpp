@@ -8,6 +8,7 @@
 #include "collection/erase.hpp"
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
+#include "collection/live_keys.hpp"
 
 namespace anear {
 namespace {
@@ -279,6 +280,7 @@ Status Indexer::index(CollectionState& collection, Images images) {
   if (status) status = rebuild(collection);
   collection.index_bytes = bytes_of_indexes(*collection.pin().version);
   if (status) status = renew_images(collection, images);
+  if (status && has_dead_keys(*collection.pin())) forget_dead_keys(collection);
   make_room(collection, images);
   const std::lock_guard publishing(runtime_.versions);
   if (!status) {
@@ -462,12 +464,15 @@ Status Indexer::calibrate(CollectionState& collection) {
   return {};
 }
 
-/// Where writes are refused for want of space. Not for a few records: it reads and writes tables.
+/// Not for a few records: it reads and writes all tables of the collection. Tables that no younger
+/// ones overlap, as those of values that only grow, would never be merged again by themselves.
 void Indexer::make_room(CollectionState& collection, Images images) {
+  constexpr std::uint64_t kFew = 16'384;
   const std::uint64_t removed = collection.removed;
   const std::uint64_t live = collection.pin()->live.count();
   const bool due = removed > live / 8 || images == Images::kNow;
-  if (removed == 0 || !due || collection.dropped || !runtime_.headroom.is_full()) return;
+  if (removed == 0 || collection.dropped) return;
+  if (removed <= 2 * live + kFew && !(due && runtime_.headroom.is_full())) return;
   if (Status done = reclaim_removed(collection); !done)
     runtime_.log("reclaiming space: " + done.error().message);
 }

@@ -6,6 +6,7 @@
 
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
+#include "collection/live_keys.hpp"
 #include "collection/row_files.hpp"
 #include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
@@ -36,7 +37,10 @@ class Opening {
   Status follow(const CollectionVersion& before) {
     const auto reached = replay_since(before);
     if (!reached) return reached.error();
-    if (*reached) return open_vectors(&before);
+    if (*reached) {
+      if (has_dead_keys(version_)) version_.keys = table_of_live_keys(version_);
+      return open_vectors(&before);
+    }
     start_anew();  // Whoever holds the version before keeps its keys; they go with it.
     if (Status status = read_all_slots(); !status) return status;
     return open_vectors(nullptr);
@@ -57,7 +61,9 @@ class Opening {
       Status opened = open_slots_image(collection_, version_, *image);
       if (opened) {
         version_.sequence = image->sequence;
-        return replay(changes_after(image->sequence));
+        opened = replay(changes_after(image->sequence));
+        if (!opened || !disagrees_) return opened;
+        opened = Error{ErrorCode::kCorruption, "the slots image has other keys than the log"};
       }
       if (opened.error().code == ErrorCode::kIo) return opened;
       const Error error = missing_beside_writer(std::move(opened).error());
@@ -69,6 +75,7 @@ class Opening {
   }
 
   void start_anew() {
+    disagrees_ = false;
     version_ = {};
     version_.keys = std::make_shared<KeyTable>();
   }
@@ -123,7 +130,7 @@ class Opening {
       entry->next();
     }
     if (Status status = replay(entry); !status) return std::move(status).error();
-    return true;
+    return !disagrees_;
   }
 
   Status replay(const std::unique_ptr<storage::ByteIterator>& entry) {
@@ -152,7 +159,11 @@ class Opening {
 
   /// A slot has one key for ever, so what is there already stays.
   void name_slot(Slot slot, std::string_view key) {
-    if (version_.keys->key(slot) != key) version_.keys->set(slot, key);
+    if (version_.keys->key(slot) == key) return;
+    if (version_.keys->has_cell(slot))
+      version_.keys->set(slot, key);
+    else
+      disagrees_ = true;
   }
 
   /// Of `before` (may be null) the indexes and tails are kept whose images are still the same.
@@ -296,6 +307,7 @@ class Opening {
   const storage::ByteStore& bytes_;
   OpenedCollection found_;
   CollectionVersion& version_ = found_.version;
+  bool disagrees_ = false;      ///< The log has another key for a slot than the image.
   bool keys_are_read_ = false;  ///< The keys said what is live; changes only tell of slots.
 };
 

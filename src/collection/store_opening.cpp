@@ -20,6 +20,7 @@ Result<std::unique_ptr<storage::ByteStore>> open_records(
        .read_only = read_only,
        .file_system = runtime.files,
        .merge = merge_containers,
+       .void_value = kEmptyContainer,
        .file_list = file_list,
        .reserve_log = runtime.options.durability == Durability::kDurable,
        .buffer_bytes = database_buffer_bytes(runtime.options),

@@ -1,6 +1,7 @@
 #include "rocksdb_options.hpp"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
@@ -54,6 +55,23 @@ class MergeByFunction final : public rocksdb::MergeOperator {
   }
 
   MergeFunction merge_;
+};
+
+/// Drops values that say what none says. What a merge makes of a key in a compaction is not shown
+/// to it, but in the next one.
+class VoidValues final : public rocksdb::CompactionFilter {
+ public:
+  explicit VoidValues(std::string_view value) noexcept : value_(value) {}
+  const char* Name() const override { return "anear.void"; }
+  // NOLINTNEXTLINE(readability-function-size): its parameters are RocksDB's.
+  Decision FilterV2(int, const rocksdb::Slice&, ValueType type, const rocksdb::Slice& value,
+                    std::string*, std::string*) const override {
+    return type == ValueType::kValue && value.ToStringView() == value_ ? Decision::kRemove
+                                                                       : Decision::kKeep;
+  }
+
+ private:
+  std::string_view value_;
 };
 
 /// Keeps warnings, in place of a log file.
@@ -155,13 +173,15 @@ std::vector<std::string> Warnings::lines() const {
   return lines_;
 }
 
-RocksdbParts make_parts(std::shared_ptr<FileSystem> files, std::uint64_t buffer_bytes) {
+RocksdbParts make_parts(std::shared_ptr<FileSystem> files, const ByteStoreOptions& options) {
   RocksdbParts parts;
-  parts.buffer_bytes = buffer_bytes;
+  parts.buffer_bytes = options.buffer_bytes;
   parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
   parts.tables.reset(rocksdb::NewSstFileManager(parts.env.get()));
-  parts.cache = rocksdb::NewLRUCache(buffer_bytes);
+  parts.cache = rocksdb::NewLRUCache(options.buffer_bytes);
   parts.log_follows = std::make_unique<LogFollows>(parts.access->listed_entry);
+  if (!options.void_value.empty())
+    parts.void_values = std::make_shared<VoidValues>(options.void_value);
   return parts;
 }
 
@@ -197,13 +217,15 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksdbPar
   if (merge != nullptr) plain.merge_operator = std::make_shared<MergeByFunction>(merge);
   rocksdb::ColumnFamilyOptions packed = plain;
   if (has_lz4()) packed.compression = rocksdb::kLZ4Compression;
+  rocksdb::ColumnFamilyOptions fields = packed;
+  fields.compaction_filter = parts.void_values.get();
   // Rows are numbers without a pattern: compressing them costs time and saves nothing.
   return {{rocksdb::kDefaultColumnFamilyName, plain},
           {"meta", packed},
           {"keys", packed},
           {"records", packed},
           {"rows", plain},
-          {"fields", packed},
+          {"fields", fields},
           {"changes", packed}};
 }
 

@@ -58,13 +58,14 @@ struct RocksdbParts {
   std::uint64_t buffer_bytes = 0;
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<rocksdb::SstFileManager> tables;  ///< Puts compactions off that have no room.
+  std::shared_ptr<rocksdb::CompactionFilter> void_values;  ///< ByteStoreOptions::void_value.
 };
 
 /// What a failure of RocksDB is to a caller.
 Error to_error(const rocksdb::Status& status);
 
-/// `buffer_bytes`: as ByteStoreOptions.
-RocksdbParts make_parts(std::shared_ptr<FileSystem> files, std::uint64_t buffer_bytes);
+/// `files`: what carries all file operations. Of `options` those on memory and values count.
+RocksdbParts make_parts(std::shared_ptr<FileSystem> files, const ByteStoreOptions& options);
 /// `tables_open_max` −1: all, from the opening on.
 rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_max);
 /// In the order of Family, behind RocksDB's obligatory "default", which stays empty.

@@ -564,7 +564,7 @@ Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& op
   for (int attempt = 1;; ++attempt) {
     auto database = std::make_shared<Database>();
     database->options = settled;
-    database->parts = make_parts(settled.file_system, settled.buffer_bytes);
+    database->parts = make_parts(settled.file_system, settled);
     database->parts.access->sealed = settled.read_only;
     database->parts.access->reserve_logs = settled.reserve_log;
     database->parts.access->known_list = settled.file_list;

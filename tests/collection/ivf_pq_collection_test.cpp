@@ -156,7 +156,7 @@ TEST_CASE(
   CHECK(store.verify());
 }
 
-TEST_CASE("Searches and writes go on while inverted lists are trained") {
+TEST_CASE("Searches and writes go on while inverted lists are trained", "[threads]") {
   Store store = memory_store({.tail_records_max = 500});
   const auto rows = clustered_rows({kRows, kDimension}, 4);
   auto docs = create(store, quick());

@@ -37,69 +37,7 @@ void write_beside(Work work) {
   for (std::thread& thread : threads) thread.join();
 }
 
-/// A record with two vectors and a count, and what a thread does to it.
-struct Counter {
-  Collection docs;
-  const Rows& rows;
-  const char* key;
-
-  Record read() const {
-    const std::string_view keys[] = {key};
-    auto records = docs.get(keys, {.vectors = true});
-    if (!records || !(*records)[0]) throw std::runtime_error("the record is not there");
-    return *(*records)[0];
-  }
-  /// Adds one and replaces one of the vectors, by the row of the new count; false when another
-  /// writer was first.
-  bool try_add() {
-    const Record now = read();
-    const auto count = std::get<std::int64_t>(now.fields.at(0).second) + 1;
-    const Sequence expected[] = {now.sequence};
-    Batch batch;
-    batch.keys({key})
-        .vectors(count % 2 == 0 ? "even" : "odd", rows.view().rows_from(std::size_t(count), 1))
-        .field("count", {Value(count)});
-    batch.batch.expected = expected;
-    const auto done = docs.update(batch);
-    if (!done && done.error().code != ErrorCode::kConflict)
-      throw std::runtime_error(done.error().message);
-    return done.has_value();
-  }
-};
-
 }  // namespace
-
-TEST_CASE("Each writer of a record sees what the one before it wrote, field and row", "[threads]") {
-  constexpr std::size_t kAdds = 40;
-  const TempDirectory directory;
-  const Rows rows = clustered_rows({kWriters * kAdds + 2, kDimension}, 3);
-  Store store = must_open(directory / "store");
-  Collection docs =
-      must(store.create_collection("docs", {.vectors = {{.name = "even", .dimension = kDimension},
-                                                        {.name = "odd", .dimension = kDimension}},
-                                            .fields = {{"count", FieldType::kInt64}}}));
-  REQUIRE(docs.upsert(Batch()
-                          .keys({"one"})
-                          .vectors("even", rows.view().rows_from(0, 1))
-                          .vectors("odd", rows.view().rows_from(1, 1))
-                          .field("count", {Value(std::int64_t{1})})));
-  write_beside([&](std::size_t) {
-    Counter counter{docs, rows, "one"};
-    for (std::size_t added = 0; added < kAdds;) added += counter.try_add() ? 1 : 0;
-  });
-  const Record last = Counter{docs, rows, "one"}.read();
-  const std::size_t count = kWriters * kAdds + 1;
-  CHECK(std::get<std::int64_t>(last.fields.at(0).second) == std::int64_t(count));
-  // The last count is odd, the one before it even.
-  for (const auto& [vector, row] : {std::pair{"odd", count}, std::pair{"even", count - 1}}) {
-    Query query = near_to(rows.row(row), 1);
-    query.legs[0].vector = vector;
-    const Hits hits = must(docs.search(query));
-    REQUIRE(hits.hits.size() == 1);
-    CHECK(hits.hits[0].distance < 1e-6F);
-  }
-  REQUIRE(store.verify());
-}
 
 TEST_CASE("A sync that fails leaves no write beside it acknowledged and lost", "[threads]") {
   const TempDirectory directory;

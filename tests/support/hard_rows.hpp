@@ -79,24 +79,43 @@ inline double rounding_of(Metric metric, double distance) {
   return std::abs(distance) * (metric == Metric::kL2 ? 1e-4 : 2e-6);
 }
 
-/// The share of the k nearest rows among those that `counts(i)` which `search(query)`, a list of
-/// numbers of rows, finds.
-template <typename Counts, typename Search>
-double recall_by_definition(const HardRows& kind, const Rows& rows, const Rows& queries,
-                            std::size_t k, Counts&& counts, Search&& search) {
-  std::size_t hits = 0;
-  for (std::size_t q = 0; q < queries.count(); ++q) {
-    std::vector<double> truth;
-    for (std::size_t i = 0; i < rows.count(); ++i) {
-      if (counts(i)) truth.push_back(distance_between(kind.metric, queries.row(q), rows.row(i)));
+/// The nearest rows to each of some queries, among those that count.
+class ExactAnswers {
+ public:
+  /// Of rows i with counts(i), of which there are `k_max`.
+  template <typename Counts>
+  ExactAnswers(const HardRows& kind, const Rows& rows, const Rows& queries, std::size_t k_max,
+               Counts&& counts)
+      : metric_(kind.metric), rows_(rows), queries_(queries) {
+    for (std::size_t q = 0; q < queries.count(); ++q) {
+      std::vector<double>& nearest = nearest_.emplace_back();
+      for (std::size_t i = 0; i < rows.count(); ++i) {
+        if (counts(i)) nearest.push_back(distance_between(metric_, queries.row(q), rows.row(i)));
+      }
+      const auto end = nearest.begin() + static_cast<std::ptrdiff_t>(k_max);
+      std::partial_sort(nearest.begin(), end, nearest.end());
+      nearest.erase(end, nearest.end());
     }
-    std::nth_element(truth.begin(), truth.begin() + static_cast<std::ptrdiff_t>(k - 1),
-                     truth.end());
-    const double bound = truth[k - 1] + rounding_of(kind.metric, truth[k - 1]);
-    for (const std::size_t i : search(queries.row(q)))
-      hits += distance_between(kind.metric, queries.row(q), rows.row(i)) <= bound ? 1 : 0;
   }
-  return static_cast<double>(hits) / static_cast<double>(k * queries.count());
-}
+
+  /// The share of the k nearest that `search(query)`, a list of numbers of rows, finds.
+  template <typename Search>
+  double recall(std::size_t k, Search&& search) const {
+    std::size_t hits = 0;
+    for (std::size_t q = 0; q < queries_.count(); ++q) {
+      const double last = nearest_[q][k - 1];
+      const double bound = last + rounding_of(metric_, last);
+      for (const std::size_t i : search(queries_.row(q)))
+        hits += distance_between(metric_, queries_.row(q), rows_.row(i)) <= bound ? 1 : 0;
+    }
+    return static_cast<double>(hits) / static_cast<double>(k * queries_.count());
+  }
+
+ private:
+  Metric metric_;
+  const Rows& rows_;
+  const Rows& queries_;
+  std::vector<std::vector<double>> nearest_;  ///< Of each query, ascending.
+};
 
 }  // namespace anear::test

@@ -397,8 +397,8 @@ ANEAR_API void anear_index_free(anear_index* index);
 ANEAR_API int32_t anear_index_train(anear_index* index, const anear_matrix* sample,
                                     const anear_build* build, anear_error* error);
 
-/* Adds row i under slots[i], of which there is one a row; `build` may be NULL. A slot that is
- * there already should be deleted first. Writers wait for each other.
+/* Adds row i under slots[i], of which there is one a row, each once, in place of the row that stood
+ * there; `build` may be NULL. Writers wait for each other.
  * Fails with ANEAR_INVALID_ARGUMENT if a row or slot is not valid (`record` of the error says
  * which), and with ANEAR_CANCELLED, after which none of the rows is in any answer. */
 ANEAR_API int32_t anear_index_add(anear_index* index, const anear_matrix* rows,

@@ -58,6 +58,13 @@ class SlotSet {
     words_[index] = chunks_[index] == nullptr ? nullptr : chunks_[index]->data();
   }
 
+  /// Gives back the memory of chunks that have become empty.
+  void drop_empty_chunks() {
+    for (std::size_t i = 0; i < chunks_.size(); ++i) {
+      if (chunks_[i] != nullptr && count_of(*chunks_[i]) == 0) set_chunk(i, nullptr);
+    }
+  }
+
   std::size_t count() const noexcept { return count_; }
   std::size_t chunks() const noexcept { return chunks_.size(); }
   /// Null where the chunk is empty.

@@ -35,7 +35,8 @@ class FlatIndex : public TableIndex {
   /// As HnswIndex::reconnect(): there are no links.
   void reconnect() {}
 
-  /// Adds rows[i] under slots[i]. Fails without a change; Error::record names the offending row.
+  /// Adds rows[i] under slots[i], in place of what stood there; each slot once. Fails without a
+  /// change; Error::record names the offending row.
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {}) {
     const std::lock_guard<std::mutex> lock(*writer_);
     if (Status status = table_.check(rows, slots); !status) return status;

@@ -40,9 +40,9 @@ class HnswIndex : public TableIndex {
   /// of 1..100,000.
   static Result<HnswIndex> create(std::size_t dimension, const HnswOptions& options);
 
-  /// Adds rows[i] under slots[i]. Fails without a change (but kCancelled: what was done stays);
-  /// Error::record names the offending row. Ends with a reconnect() where the rows are a fifth of
-  /// all, or more.
+  /// Adds rows[i] under slots[i], in place of what stood there; each slot once. Fails without a
+  /// change (but kCancelled: none of the slots is there); Error::record names the offending row.
+  /// Ends with a reconnect() where the rows are a fifth of all, or more.
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {});
 
   /// The k nearest wanted slots with exact distances, nearest first; never fewer than k when there

@@ -60,7 +60,8 @@ class IvfPqIndex : public TableIndex {
     return kRowsPerCentroid * std::max(lists, ProductCodes::kWords);
   }
 
-  /// Adds rows[i] under slots[i]. Fails without a change; Error::record names the offending row.
+  /// Adds rows[i] under slots[i], in place of what stood there; each slot once. Fails without a
+  /// change; Error::record names the offending row.
   /// kInvalidArgument with kNotTrained before train().
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {});
 

@@ -27,8 +27,8 @@ struct FlatOptions {
 struct HnswOptions {
   Metric metric = Metric::kCosine;
   /// What the walk reads. kI8 (one scaled byte a dimension) is fastest; candidates are re-ranked on
-  /// rows, so that the distances returned are exact. With kF32 or kF16 the codes are the rows and
-  /// nothing is stored twice.
+  /// rows, so that the distances returned are exact. Where `codes` equals `rows` nothing is stored
+  /// twice.
   ScalarKind codes = ScalarKind::kI8;
   ScalarKind rows = ScalarKind::kF32;  ///< What the re-rank reads: kF32 or kF16.
   std::uint32_t links_max = 16;  ///< M: links on levels ≥ 1; level 0 has twice as many. 2 to 512.

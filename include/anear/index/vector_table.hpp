@@ -4,7 +4,7 @@
 // Invariants
 //   (1) A position is written before anything leads to it: rows and codes first, then its slot,
 //   then the count. (2) slots[position] is kNoSlot once the position is deleted; the position
-//   itself stays. (3) positions[slot] is the newest position of the slot.
+//   itself stays. (3) positions[slot] is the one position of the slot.
 //
 // Threads: one writer appends; any number of readers search, and mark_deleted() may run, beside it.
 #pragma once
@@ -96,9 +96,10 @@ class VectorTable {
   }
   bool contains(Slot slot) const noexcept { return position(slot) != kNoPosition; }
 
-  /// Whether `rows` and `slots` can be appended. Nothing is changed.
+  /// Whether `rows` and `slots`, each once, can be appended. Nothing is changed.
   Status check(MatrixView rows, std::span<const Slot> slots) const;
-  /// Makes room for what check() accepted, returns the first new position. Nothing is visible yet.
+  /// Makes room for what check() accepted, returns the first new position. Nothing is visible yet;
+  /// what stood under these slots is deleted.
   Position reserve(std::span<const Slot> slots);
   /// Writes one reserved position. Different positions may be written by different threads.
   void write(Position position, VectorView row, Slot slot);
@@ -204,6 +205,20 @@ inline Status check_dimension(std::size_t dimension) {
   return {};
 }
 
+/// Whether each slot stands there once. Cheap where they ascend.
+inline Status check_once(std::span<const Slot> slots) {
+  const auto descends = [](Slot a, Slot b) { return a >= b; };
+  if (std::adjacent_find(slots.begin(), slots.end(), descends) == slots.end()) return {};
+  std::vector<Slot> sorted(slots.begin(), slots.end());
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice == sorted.end()) return {};
+  const auto first = std::find(slots.begin(), slots.end(), *twice);
+  const auto second = std::find(first + 1, slots.end(), *twice);
+  return invalid_argument("slot " + std::to_string(*twice) + " stands twice")
+      .at_record(second - slots.begin());
+}
+
 inline Status VectorTable::check(MatrixView rows, std::span<const Slot> slots) const {
   if (rows.rows() != slots.size()) {
     return invalid_argument(
@@ -220,10 +235,11 @@ inline Status VectorTable::check(MatrixView rows, std::span<const Slot> slots) c
       return std::move(status).error().at_record(static_cast<std::int64_t>(i));
     }
   }
-  return {};
+  return check_once(slots);
 }
 
 inline Position VectorTable::reserve(std::span<const Slot> slots) {
+  for (const Slot slot : slots) mark_deleted(slot);
   const std::size_t first = size();
   const std::size_t end = first + slots.size();
   rows_.grow_to(end);

@@ -52,15 +52,21 @@ struct PreparedQuery {
 /// f32 copy of `row` in `buffer`, or the row's own memory when it is f32 already and aligned for
 /// it.
 inline const float* as_floats(VectorView row, std::vector<float>& buffer) {
-  if (row.kind() == ScalarKind::kF32 &&
-      reinterpret_cast<std::uintptr_t>(row.data()) % alignof(float) == 0) {
+  const auto is_aligned_for = [&](std::size_t bytes) {
+    return reinterpret_cast<std::uintptr_t>(row.data()) % bytes == 0;
+  };
+  if (row.kind() == ScalarKind::kF32 && is_aligned_for(alignof(float)))
     return static_cast<const float*>(row.data());
-  }
   buffer.resize(row.dimension());
-  if (row.kind() == ScalarKind::kF32)
+  if (row.kind() == ScalarKind::kF32) {
     std::memcpy(buffer.data(), row.data(), row.bytes());
-  else
+  } else if (is_aligned_for(alignof(Half))) {
     kernels().f16_to_f32(static_cast<const Half*>(row.data()), buffer.data(), row.dimension());
+  } else {
+    std::vector<Half> halves(row.dimension());
+    std::memcpy(halves.data(), row.data(), row.bytes());
+    kernels().f16_to_f32(halves.data(), buffer.data(), row.dimension());
+  }
   return buffer.data();
 }
 

@@ -1,7 +1,8 @@
 // The table of distance kernels: one for each ISA, picked once, called through function pointers.
 //
-// Kernels take raw pointers of any alignment, read exactly `dimension` numbers, and never fail.
-// They return plain sums (squared L2, inner product); metrics are composed of them in index/.
+// Kernels take raw pointers that are aligned as their type asks and no further, read exactly
+// `dimension` numbers, and never fail. They return plain sums (squared L2, inner product); metrics
+// are composed of them in quant/ (ADR 0002).
 // Threads: const tables, pure functions.
 #pragma once
 

@@ -224,6 +224,9 @@ struct ByteStoreOptions {
   std::shared_ptr<FileSystem>
       file_system{};  ///< Carries every file operation. Null: the operating system.
   MergeFunction merge = nullptr;
+  /// A value of Family::kFields that says what no value says: compaction drops it. Static storage.
+  /// Empty: there is none.
+  std::string_view void_value{};
   FileListMark file_list{};  ///< What the database's list of files must at least hold.
   /// The log is written over zeros that are there already while small batches are synced, which
   /// makes their syncs cheaper. It then ends in up to 512 KiB of zeros until it is closed.
