@@ -62,6 +62,12 @@ CAMPAIGNS = {
         "rocksdb_every_fault_test",
         {"ANEAR_FAULT_FIRST": "{seed_mod_7}", "ANEAR_FAULT_STEP": "7"},
     ),
+    "full-disk": Campaign(
+        "a small disk is filled, emptied by deletes and filled again, 60 cycles a run",
+        "anear_test_collection",
+        "rocksdb_full_disk_test",
+        {"ANEAR_SEED": "{seed}", "ANEAR_CYCLES": "60"},
+    ),
     "damage": Campaign(
         "flipped bits (500 a run), files that are cut (at every 4 KiB, a byte less and more), longer, missing, swapped",
         "anear_test_crash",

@@ -333,11 +333,15 @@ void Commit::remove_slot(CollectionState& collection, Slot slot) {
 
 void Commit::finish(WriteRequest& request, const std::vector<keys::Change>& changes) {
   ++sequence_;
-  batch_.put(Family::kChanges, keys::change({request.collection->number, sequence_}),
-             keys::encode_changes(changes));
+  // In memory nobody follows it, and nothing is opened again.
+  if (!runtime_.is_in_memory()) {
+    batch_.put(Family::kChanges, keys::change({request.collection->number, sequence_}),
+               keys::encode_changes(changes));
+  }
   Effect& effect = effect_on(*request.collection);
   effect.sequence = sequence_;
   effect.next_slot = request.collection->next_slot;
+  effect.changes += changes.size();
   request.sequence = sequence_;
   request.affected = changes.size();
 }
@@ -378,6 +382,7 @@ void Commit::publish() {
         for (const TailPart& part : effect.appended[v]) version.vectors[v].tail.extend(part);
       }
     });
+    collection->logged.fetch_add(effect.changes, std::memory_order_relaxed);
     collection->removed.fetch_add(effect.died.size(), std::memory_order_relaxed);
     for (const Slot slot : effect.died) collection->dead.push_back({slot, effect.sequence});
   }

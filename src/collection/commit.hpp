@@ -52,6 +52,7 @@ class Commit {
   struct Effect {
     Sequence sequence = 0;
     Slot next_slot = 0;
+    std::size_t changes = 0;  ///< Of records.
     std::vector<Slot> born;
     std::vector<Slot> died;
     std::vector<std::vector<TailPart>> appended;  ///< By vector.

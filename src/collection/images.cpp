@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,10 +19,14 @@ namespace {
 /// Commits whose changes stay in the log behind the images, for those who follow it.
 constexpr Sequence kChangesKept = 10'000;
 
+/// Where the keys of live slots begin. Older images have offsets of all slots, by another name.
+constexpr const char* kOffsetsOfLive = "live_key_offsets";
+constexpr const char* kOffsetsOfAll = "key_offsets";
+
 std::vector<storage::ImageSectionOut> sections_of(const LiveKeys& image) {
   return {
       {"live", sizeof(std::uint64_t), image.live.size(), {std::as_bytes(std::span(image.live))}},
-      {"key_offsets",
+      {kOffsetsOfLive,
        sizeof(std::uint64_t),
        image.offsets.size(),
        {std::as_bytes(std::span(image.offsets))}},
@@ -56,21 +59,22 @@ Result<std::span<T>> section(const CollectionState& collection, const storage::I
   return damaged(collection, "lacks its section '" + std::string(name) + "'");
 }
 
-/// Of which slots an image has offsets: of dead ones as well, as images once had.
-enum class Named : std::uint8_t { kLive, kAll };
-
-/// None when the sections of a slots image do not fit together.
-std::optional<Named> named_slots(std::span<const std::uint64_t> live,
-                                 std::span<const std::uint64_t> offsets, Slot slots) {
-  if (offsets.empty() || !std::is_sorted(offsets.begin(), offsets.end())) return {};
-  if (live.size() != (std::size_t{slots} + 63) / 64) return {};
+/// Whether live bits of `slots` slots, and offsets of the keys of all of them or of the live ones,
+/// fit together.
+bool fit(std::span<const std::uint64_t> live, std::span<const std::uint64_t> offsets, Slot slots,
+         bool has_all) {
+  if (offsets.empty() || !std::is_sorted(offsets.begin(), offsets.end())) return false;
+  if (live.size() != (std::size_t{slots} + 63) / 64) return false;
   const std::uint64_t beyond = slots % 64 == 0 ? 0 : ~std::uint64_t{0} << (slots % 64);
-  if (!live.empty() && (live.back() & beyond) != 0) return {};
+  if (!live.empty() && (live.back() & beyond) != 0) return false;
   std::size_t count = 0;
   for (const std::uint64_t word : live) count += static_cast<std::size_t>(std::popcount(word));
-  const std::size_t keys = offsets.size() - 1;
-  if (keys == count) return Named::kLive;
-  return keys == slots ? std::optional(Named::kAll) : std::nullopt;
+  return offsets.size() - 1 == (has_all ? slots : count);
+}
+
+bool has_section(const storage::Image& image, std::string_view name) {
+  return std::any_of(image.sections.begin(), image.sections.end(),
+                     [&](const storage::ImageSectionIn& section) { return section.name == name; });
 }
 
 class ImageWriter {
@@ -79,7 +83,8 @@ class ImageWriter {
       : collection_(collection),
         view_(view),
         runtime_(*collection.runtime),
-        next_file_(collection.next_file) {}
+        next_file_(collection.next_file),
+        logged_(collection.logged) {}
 
   Status write_all() {
     const LiveKeys slots(*view_);
@@ -112,6 +117,7 @@ class ImageWriter {
     collection_.image_bytes = bytes_of_images(collection_);
     collection_.image_sequence = view_->sequence;
     collection_.changed_since_image = 0;
+    collection_.logged -= logged_;
     return {};
   }
 
@@ -212,6 +218,7 @@ class ImageWriter {
   std::vector<storage::ManifestImage> images_;
   std::vector<std::string> moved_;  ///< Keys of rows that are in files.
   std::uint64_t& next_file_;
+  std::uint64_t logged_;  ///< Changes that the images make the log needless for.
   FileNames replaced_;
 };
 
@@ -323,7 +330,9 @@ Status open_slots_image(const CollectionState& collection, CollectionVersion& ve
                                    named.file, runtime.identity.id, runtime.image_bytes());
   if (!image) return std::move(image).error();
   const auto live = section<std::uint64_t>(collection, *image, "live");
-  const auto offsets = section<std::uint64_t>(collection, *image, "key_offsets");
+  const bool has_all = has_section(*image, kOffsetsOfAll);
+  const auto offsets =
+      section<std::uint64_t>(collection, *image, has_all ? kOffsetsOfAll : kOffsetsOfLive);
   const auto bytes = section<const char>(collection, *image, "key_bytes");
   if (!live) return live.error();
   if (!offsets) return offsets.error();
@@ -331,17 +340,19 @@ Status open_slots_image(const CollectionState& collection, CollectionVersion& ve
   if (!offsets->empty() && offsets->back() > bytes->size())
     return damaged(collection, "has keys beyond its end");
   const Slot slots = named.next_slot;
-  const auto has = named_slots(*live, *offsets, slots);
-  if (!has) return damaged(collection, "does not fit together");
+  if (!fit(*live, *offsets, slots, has_all)) return damaged(collection, "does not fit together");
   version.keys->adopt({slots,
-                       *has == Named::kAll ? std::span<const std::uint64_t>{} : *live,
+                       has_all ? std::span<const std::uint64_t>{} : *live,
                        *offsets,
                        {bytes->data(), bytes->size()},
                        image->owner});
   for (std::size_t first = 0; first < live->size(); first += SlotSet::kChunkWords) {
-    auto chunk = std::make_shared<SlotSet::Chunk>();
     const std::size_t words = std::min(SlotSet::kChunkWords, live->size() - first);
-    std::copy_n(live->begin() + static_cast<std::ptrdiff_t>(first), words, chunk->begin());
+    const auto of_chunk = live->subspan(first, words);
+    if (std::all_of(of_chunk.begin(), of_chunk.end(), [](std::uint64_t word) { return word == 0; }))
+      continue;
+    auto chunk = std::make_shared<SlotSet::Chunk>();
+    std::copy(of_chunk.begin(), of_chunk.end(), chunk->begin());
     version.live.set_chunk(first / SlotSet::kChunkWords, std::move(chunk));
   }
   version.next_slot = slots;

@@ -4,9 +4,9 @@
 //
 //   slots image, kind 100
 //     "live"         stride 8: bit s & 63 of word s >> 6 is set when slot s is live
-//     "key_offsets"  stride 8: where the keys of the live slots begin in "key_bytes", ascending,
-//     and
-//                    the end of the last. Older files: of all slots, those of dead ones being empty
+//     "live_key_offsets"  stride 8: where the keys of the live slots begin in "key_bytes",
+//                    ascending, and the end of the last. Older files have "key_offsets" instead: of
+//                    all slots, the keys of dead ones being empty
 //     "key_bytes"    stride 1
 //
 // The manifest names the images a collection opens with; a file that it does not name is removed

@@ -464,15 +464,12 @@ Status Indexer::calibrate(CollectionState& collection) {
   return {};
 }
 
-/// Not for a few records: it reads and writes all tables of the collection. Tables that no younger
-/// ones overlap, as those of values that only grow, would never be merged again by themselves.
+/// Where writes are refused for want of space. Not for a few records: it reads and writes tables.
 void Indexer::make_room(CollectionState& collection, Images images) {
-  constexpr std::uint64_t kFew = 16'384;
   const std::uint64_t removed = collection.removed;
   const std::uint64_t live = collection.pin()->live.count();
   const bool due = removed > live / 8 || images == Images::kNow;
-  if (removed == 0 || collection.dropped) return;
-  if (removed <= 2 * live + kFew && !(due && runtime_.headroom.is_full())) return;
+  if (removed == 0 || !due || collection.dropped || !runtime_.headroom.is_full()) return;
   if (Status done = reclaim_removed(collection); !done)
     runtime_.log("reclaiming space: " + done.error().message);
 }
@@ -484,8 +481,11 @@ Status Indexer::renew_images(CollectionState& collection, Images images) {
     // An image of the newest commit may be without rows that were still in the tail.
     const bool stale =
         view->sequence != collection.image_sequence.load() || collection.changed_since_image != 0;
-    const bool due = (images == Images::kNow && stale) ||
-                     collection.changed_since_image > changes_before_images(view->live.count());
+    // An update of fields alone leaves indexes as they are, but the log of changes grows by it,
+    // which the next opening reads.
+    const std::uint64_t most = changes_before_images(view->live.count());
+    const bool due = (images == Images::kNow && stale) || collection.changed_since_image > most ||
+                     collection.logged > 4 * most;
     if (!due || collection.dropped) return {};
     for (const SearchedVector& vector : view->vectors) vector.index->reconnect();
     auto written = write_images(collection, view);

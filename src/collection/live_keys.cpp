@@ -15,6 +15,7 @@ LiveKeys::LiveKeys(const CollectionVersion& version)
     bytes.append(version.keys->key(slot));
   });
   offsets.push_back(bytes.size());
+  bytes.shrink_to_fit();
 }
 
 bool has_dead_keys(const CollectionVersion& version) {

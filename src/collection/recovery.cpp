@@ -30,6 +30,7 @@ class Opening {
   Status open() {
     found_.images_changed = true;
     if (Status status = read_slots(); !status) return status;
+    if (has_dead_keys(version_)) version_.keys = table_of_live_keys(version_);
     return open_vectors(nullptr);
   }
 
@@ -138,6 +139,7 @@ class Opening {
       const auto changes = keys::decode_changes(entry->value());
       if (!changes) return changes.error();
       const Sequence sequence = keys::sequence_at_end(entry->key());
+      found_.logged += changes->size();
       for (const keys::Change& change : *changes) apply(change, sequence);
       version_.sequence = std::max(version_.sequence, sequence);
       found_.last_change = keys::checksum_of_changes(entry->value());
@@ -233,8 +235,9 @@ class Opening {
     auto index = make_index(vector);
     if (!index) return std::move(index).error();
     version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
+    SlotSet seen;
     for (const storage::Image& file : row_files) {
-      if (Status read = read_row_file(v, file); !read) return std::move(read).error();
+      if (Status read = read_row_file(v, file, seen); !read) return std::move(read).error();
     }
     return covered;
   }
@@ -272,13 +275,13 @@ class Opening {
     version_.vectors[v].tail.extend({segment, place, place + 1});
   }
 
-  Status read_row_file(std::size_t v, const storage::Image& file) {
+  Status read_row_file(std::size_t v, const storage::Image& file, SlotSet& seen) {
     const VectorSchema& vector = collection_.schema.vectors[v];
     const auto inside = look_into(file, vector);
     if (!inside) return inside.error();
     for (std::size_t i = 0; i < inside->slots.size(); ++i) {
       const Slot slot = inside->slots[i];
-      if (slot != kNoSlot && version_.live.contains(slot))
+      if (slot != kNoSlot && version_.live.contains(slot) && seen.insert(slot))
         add_to_tail(v, inside->row(i, vector), slot);
     }
     return {};
@@ -336,6 +339,7 @@ Result<std::shared_ptr<Collection::Impl>> open_collection(
   OpenedCollection found = opening.found();
   found.dead.clear();  // It never had a view that could name them.
   collection->next_slot = found.version.next_slot;
+  collection->logged = found.logged;
   for (const std::size_t v : found.has_rows_in_files)
     collection->row_files_of[v] = found.version.vectors[v].index;
   take_over(*collection, std::move(found));
@@ -367,6 +371,7 @@ void begin_anew(CollectionState& collection, CollectionState&& fresh) {
   collection.manifest = std::move(fresh.manifest);
   collection.next_file = std::max(collection.next_file, fresh.next_file);
   collection.changed_since_image = fresh.changed_since_image;
+  collection.logged = fresh.logged.load();
   collection.row_files_of = std::move(fresh.row_files_of);
   collection.erasing = fresh.erasing.load();
   collection.image_bytes = fresh.image_bytes.load();

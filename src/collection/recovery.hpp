@@ -31,6 +31,7 @@ struct OpenedCollection {
   CollectionVersion version;
   std::vector<DeadSlot> dead;  ///< Since the version it went on from.
   std::uint64_t last_change = 0;
+  std::uint64_t logged = 0;  ///< Changes of records that were read from the log.
   bool images_changed = false;
   std::string degraded_reason;                 ///< Of images that changed; empty: none is damaged.
   MappedFiles row_files;                       ///< Of images that changed, in a reader.

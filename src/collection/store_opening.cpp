@@ -247,7 +247,7 @@ Result<Sequence> recoverable_sequence(const StoreRuntime& runtime,
 
 Status open_bytes(StoreRuntime& runtime, storage::StoreMeta& meta) {
   if (runtime.options.in_memory) {
-    runtime.bytes = storage::make_memory_store(merge_containers);
+    runtime.bytes = storage::make_memory_store(merge_containers, kEmptyContainer);
     auto identity = storage::make_identity();
     if (!identity) return std::move(identity).error();
     runtime.identity = *identity;

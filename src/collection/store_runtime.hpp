@@ -220,6 +220,7 @@ struct CollectionState {
       row_files_of;  ///< Whose rows the manifest's files hold.
 
   std::atomic<Sequence> erasing{0};       ///< The commit of an erase that is not finished.
+  std::atomic<std::uint64_t> logged{0};   ///< Changes of records since the images.
   std::atomic<std::uint64_t> removed{0};  ///< Records, since the last reclaim_removed().
   std::atomic<std::uint64_t> stalls{0};
   std::atomic<std::int64_t> searched_ms{0};  ///< Of the steady clock: the last search, about.

@@ -1,5 +1,6 @@
 #include "anear/filter/parser.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -28,7 +29,7 @@ constexpr const char* kComparison = "a comparison (= != < <= > >=), `in` or `not
 constexpr const char* kIsList = "is a list; a list stands behind `in` without parentheses";
 
 Error error_at(std::size_t position, std::string message, Subcode subcode);
-Status check_names(std::string_view text, std::span<const Parameter> parameters);
+Status check_names(std::span<const Token> tokens, std::span<const Parameter> parameters);
 /// The operator that `symbol` stands for; kTrue when it is no comparison. `!=` is kNot.
 Operator comparison_of(std::string_view symbol) noexcept;
 /// The same comparison with its sides exchanged.
@@ -104,9 +105,9 @@ Result<Expression> parse_filter(std::string_view text, std::span<const Parameter
                      std::to_string(kFilterTextMax) + ": give long lists as parameters"}
         .at_position(static_cast<std::int64_t>(kFilterTextMax));
   }
-  if (const Status names = check_names(text, parameters); !names) return names.error();
   auto tokens = filter::split_tokens(text);
   if (!tokens) return std::move(tokens).error();
+  if (const Status names = check_names(*tokens, parameters); !names) return names.error();
   return Parser(*std::move(tokens), parameters).whole();
 }
 
@@ -462,16 +463,18 @@ Error error_at(std::size_t position, std::string message, Subcode subcode) {
       .at_position(static_cast<std::int64_t>(position));
 }
 
-Status check_names(std::string_view text, std::span<const Parameter> parameters) {
+Status check_names(std::span<const Token> tokens, std::span<const Parameter> parameters) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     for (std::size_t earlier = 0; earlier < i; ++earlier) {
       if (parameters[earlier].name != parameters[i].name) continue;
       Error error{ErrorCode::kFilterInvalid,
                   "the parameter $" + shown(parameters[i].name) + " was given twice",
                   Subcode::kFilterParameter};
-      const std::size_t used = text.find("$" + parameters[i].name);
-      if (used == text.npos) return error;
-      return std::move(error).at_position(static_cast<std::int64_t>(used));
+      const std::string written = "$" + parameters[i].name;
+      const auto use = std::find_if(tokens.begin(), tokens.end(),
+                                    [&](const Token& token) { return token.text == written; });
+      if (use == tokens.end()) return error;
+      return std::move(error).at_position(static_cast<std::int64_t>(use->position));
     }
   }
   return {};

@@ -31,7 +31,8 @@ using FamilyMap = std::map<std::string, Versions, std::less<>>;
 /// The maps and who looks at them. Outlives its store while a snapshot is held.
 class State {
  public:
-  explicit State(MergeFunction merge) noexcept : merge_(merge) {}
+  State(MergeFunction merge, std::string_view void_value) noexcept
+      : merge_(merge), void_value_(void_value) {}
 
   void apply(const WriteBatch& batch);
   WriteNumber open_snapshot();
@@ -63,6 +64,7 @@ class State {
 
   mutable std::shared_mutex mutex_;
   MergeFunction merge_;
+  std::string_view void_value_;
   std::array<FamilyMap, kFamilies> families_;
   std::map<WriteNumber, std::size_t> snapshots_;
   std::deque<Held> held_;
@@ -122,7 +124,10 @@ void State::merge_into(const WriteBatch::Entry& entry, WriteNumber number) {
   const std::string_view operand = entry.value;
   std::optional<std::string> merged = merge_(below, {&operand, 1});
   Version version{number, Version::Kind::kUnmergeable, {}};
-  if (merged) version = {number, Version::Kind::kValue, std::move(*merged)};
+  if (merged && entry.family == Family::kFields && *merged == void_value_)
+    version.kind = Version::Kind::kDeleted;
+  else if (merged)
+    version = {number, Version::Kind::kValue, std::move(*merged)};
   add_version(entry.family, entry.key, std::move(version));
 }
 
@@ -285,7 +290,8 @@ class ClosedIterator final : public ByteIterator {
 
 class MemoryStore final : public ByteStore {
  public:
-  explicit MemoryStore(MergeFunction merge) : state_(std::make_shared<State>(merge)) {}
+  MemoryStore(MergeFunction merge, std::string_view void_value)
+      : state_(std::make_shared<State>(merge, void_value)) {}
 
   Status write(const WriteBatch& batch, bool) override {
     if (closed_) return closed();
@@ -367,8 +373,8 @@ class MemoryStore final : public ByteStore {
 
 }  // namespace
 
-std::unique_ptr<ByteStore> make_memory_store(MergeFunction merge) {
-  return std::make_unique<MemoryStore>(merge);
+std::unique_ptr<ByteStore> make_memory_store(MergeFunction merge, std::string_view void_value) {
+  return std::make_unique<MemoryStore>(merge, void_value);
 }
 
 #ifndef ANEAR_WITH_ROCKSDB

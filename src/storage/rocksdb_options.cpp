@@ -219,6 +219,9 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksdbPar
   if (has_lz4()) packed.compression = rocksdb::kLZ4Compression;
   rocksdb::ColumnFamilyOptions fields = packed;
   fields.compaction_filter = parts.void_values.get();
+  // Tables that no younger ones overlap, as those of values that only grow, are not merged again by
+  // themselves.
+  fields.periodic_compaction_seconds = std::uint64_t{7} * 24 * 3'600;
   // Rows are numbers without a pattern: compressing them costs time and saves nothing.
   return {{rocksdb::kDefaultColumnFamilyName, plain},
           {"meta", packed},

@@ -69,7 +69,7 @@ WriteAccount::Purpose WriteAccount::purpose_of(std::string_view path) const {
 
 void WriteAccount::add(Purpose purpose, std::size_t bytes) {
   written_[static_cast<std::size_t>(purpose)].fetch_add(bytes, std::memory_order_relaxed);
-  if (purpose == Purpose::kLog || purpose == Purpose::kOther) return;
+  if (purpose != Purpose::kRows && purpose != Purpose::kImages) return;
   std::unique_lock lock(mutex_);
   const Pace::Time until = pace_.after(bytes, std::chrono::steady_clock::now());
   const std::uint64_t changes = changes_;

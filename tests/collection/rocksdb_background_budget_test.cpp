@@ -40,7 +40,7 @@ void check_whole(const std::string& path, const Rows& rows) {
 
 }  // namespace
 
-TEST_CASE("Row files, images and tables are written at the rate a store is opened with") {
+TEST_CASE("Row files and images are written at the rate a store is opened with") {
   constexpr std::uint64_t kRate = 4'000'000;
   const TempDirectory directory;
   const Rows rows = clustered_rows({kCount, kDimension}, 5);
@@ -55,7 +55,7 @@ TEST_CASE("Row files, images and tables are written at the rate a store is opene
     CHECK(written.log > row_bytes);
     CHECK(written.images > kCount * kDimension);
     // A sleep is never too short, so that this holds on any machine.
-    const auto paced = written.rows + written.images + written.tables;
+    const auto paced = written.rows + written.images;
     const std::chrono::duration<double> passed = Clock::now() - begin;
     CHECK(passed.count() >= static_cast<double>(paced) / kRate * 0.9);
   }
@@ -72,7 +72,7 @@ TEST_CASE("A store closes at once though a file in the background would take day
     std::thread waiting([&] { flushed = store.flush(); });
     const auto paced = [&] {
       const storage::WrittenBytes written = must(store.state()).written;
-      return written.tables + written.rows + written.images;
+      return written.rows + written.images;
     };
     while (paced() == 0) std::this_thread::yield();
     CHECK(store.close());

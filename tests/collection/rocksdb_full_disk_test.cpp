@@ -262,6 +262,7 @@ TEST_CASE("A disk is filled and freed again and again without a restart, and not
   const auto verified = store.verify();
   INFO((verified ? "" : verified.error().message));
   CHECK(verified);
+  testing::report("cycles", cycles);
 }
 
 TEST_CASE("A disk that somebody else fills has writes refused, and taken when it is freed") {

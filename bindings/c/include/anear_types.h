@@ -255,8 +255,8 @@ typedef struct anear_store_options {
    * else at least 16 MiB. Read-only: bounds the database's cache alone. */
   uint64_t memory_bytes_max;
   size_t background_threads; /* That index what waits, while much does. 0: all processors. */
-  /* What tables, row files and images are written with, at most, all together. Writers, flush and
-   * erase wait for it in the end; opening, closing, the log and backups do not. 0: no limit. */
+  /* What row files and images are written with, at most, all together. Writers, flush, erase,
+   * verify and backups wait for it in the end; commits, opening and closing do not. 0: no limit. */
   uint64_t background_bytes_per_second;
 } anear_store_options;
 #define ANEAR_STORE_OPTIONS_INIT \

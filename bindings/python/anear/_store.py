@@ -265,9 +265,9 @@ def open(
     compaction makes, and are taken again once records were deleted. 0: no bound; else at least 16 MiB.
 
     `background_threads`: threads that index what waits, while nobody searches and much is waiting (else it is one); 0 for all
-    processors. `background_bytes_per_second`: what flushes, merges and compaction of records, row files and images write at
-    most, all together, so that the disk has time for others; 0 for no limit. The log of records is not held back. Below what
-    writers bring, they wait for it in the end, and so do flush() and erase(); opening, closing and backups do not.
+    processors. `background_bytes_per_second`: what row files and images are written with at most, all together, so that the disk
+    has time for others; 0 for no limit. Commits do not wait for it; but below what writers bring, they wait for the indexer in
+    the end, and so do flush(), erase(), verify() and backup(). Opening and closing do not.
 
     `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
     for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
@@ -290,7 +290,7 @@ def open(
         "copy_files": bool(copy_files),
         "reserved_bytes": None if reserved_bytes is None else whole(reserved_bytes, "reserved_bytes"),
         "memory_bytes_max": whole(memory_bytes_max, "memory_bytes_max"),
-        "background_threads": whole(background_threads, "background_threads"),
+        "background_threads": whole(background_threads, "background_threads", 2**32 - 1),
         "background_bytes_per_second": whole(background_bytes_per_second, "background_bytes_per_second"),
     }
     return Store(_core.Store(path_of(path), options))

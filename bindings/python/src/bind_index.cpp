@@ -58,7 +58,9 @@ py::array_t<std::int64_t> add(Owned<Index>& owned, const py::object& rows,
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
   const Status added = without_gil([&]() -> Status {
     const std::lock_guard hold(owned.adding);
-    std::iota(slots.begin(), slots.end(), static_cast<Slot>(index->positions()));
+    // Numbers of a file that another program saved may be ahead of its rows.
+    const std::size_t first = std::max(index->positions(), index->table().slot_limit());
+    std::iota(slots.begin(), slots.end(), static_cast<Slot>(first));
     if (Status inserted = index->insert(matrix.view, slots, build); !inserted) return inserted;
     return index->needs_calibration() ? index->calibrate({.threads = threads}) : Status{};
   });

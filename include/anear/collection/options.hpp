@@ -77,10 +77,10 @@ struct StoreOptions {
   /// Threads that index what waits, at most, while nobody searches and much is waiting; else it is
   /// one. 0: as many as there are processors.
   std::uint32_t background_threads = 0;
-  /// Bytes that flushes, merges and compaction of records, row files and images write in a second,
-  /// at most, all together: so much of the disk is taken from others. The log of records is not
-  /// held back. Below what writers bring, they wait for it in the end, and so do flush() and
-  /// erase(). Opening, closing and backups do not. 0: no limit.
+  /// Bytes of row files and images that are written in a second, at most, all together: so much of
+  /// the disk is taken from others. Commits do not wait for it, nor do merges of the database; but
+  /// below what writers bring, they wait for the indexer in the end, and so do flush(), erase(),
+  /// verify() and backup(). Opening and closing do not. 0: no limit.
   std::uint64_t background_bytes_per_second = 0;
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).

@@ -79,8 +79,11 @@ class VectorTable {
   std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
   std::size_t live() const noexcept { return live_.load(std::memory_order_relaxed); }
   std::size_t bytes() const noexcept {
+    // Pages of positions that no slot was written to take none.
+    constexpr std::size_t kPageBytes = 4'096;
+    const std::size_t positions = slot_limit_.load(std::memory_order_relaxed) * sizeof(Position);
     return size() * (rows_.stride() + (codes_ ? codes_->stride() : 0) + sizeof(Slot)) +
-           slot_limit_.load(std::memory_order_relaxed) * sizeof(Position);
+           std::min(positions, size() * kPageBytes);
   }
   std::size_t row_bytes() const noexcept { return size() * rows_.stride(); }
 
@@ -95,6 +98,8 @@ class VectorTable {
     return std::atomic_ref<Position>(position_cell(slot)).load(std::memory_order_acquire) - 1;
   }
   bool contains(Slot slot) const noexcept { return position(slot) != kNoPosition; }
+  /// All slots are below.
+  std::size_t slot_limit() const noexcept { return slot_limit_.load(std::memory_order_acquire); }
 
   /// Whether `rows` and `slots`, each once, can be appended. Nothing is changed.
   Status check(MatrixView rows, std::span<const Slot> slots) const;
@@ -239,7 +244,6 @@ inline Status VectorTable::check(MatrixView rows, std::span<const Slot> slots) c
 }
 
 inline Position VectorTable::reserve(std::span<const Slot> slots) {
-  for (const Slot slot : slots) mark_deleted(slot);
   const std::size_t first = size();
   const std::size_t end = first + slots.size();
   rows_.grow_to(end);
@@ -249,6 +253,7 @@ inline Position VectorTable::reserve(std::span<const Slot> slots) {
   for (const Slot slot : slots) limit = std::max<std::size_t>(limit, std::size_t{slot} + 1);
   positions_.grow_to(limit);
   slot_limit_.store(limit, std::memory_order_release);
+  for (const Slot slot : slots) mark_deleted(slot);
   return static_cast<Position>(first);
 }
 
@@ -262,7 +267,10 @@ inline void VectorTable::write(Position position, VectorView row, Slot slot) {
 inline bool VectorTable::mark_deleted(Slot slot) noexcept {
   const Position at = position(slot);
   if (at == kNoPosition) return false;
-  std::atomic_ref<Position>(position_cell(slot)).store(0, std::memory_order_release);
+  // An insert beside this may put another row in its place.
+  Position held = at + 1;
+  if (!std::atomic_ref<Position>(position_cell(slot)).compare_exchange_strong(held, 0))
+    return false;
   std::atomic_ref<Slot>(slot_cell(at)).store(kNoSlot, std::memory_order_release);
   live_.fetch_sub(1, std::memory_order_relaxed);
   return true;
@@ -422,7 +430,11 @@ inline Status VectorTable::attach(const SectionSet& set) {
   for (Position at = 0; at < count; ++at) {
     const Slot slot = slot_cell(at);
     if (slot == kNoSlot) continue;
-    if (position_cell(slot) == 0) ++live;
+    // Of two positions of one slot the younger one is right: the other row was replaced.
+    if (position_cell(slot) == 0)
+      ++live;
+    else
+      slot_cell(position_cell(slot) - 1) = kNoSlot;
     position_cell(slot) = at + 1;
   }
   slot_limit_.store(limit);

@@ -246,7 +246,8 @@ struct ByteStoreOptions {
 /// kSnapshotExpired). kSnapshotExpired when the writer replaced files in each of eight attempts.
 Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& options);
 
-/// A store that lives and dies with the process. `sync` means nothing to it.
-std::unique_ptr<ByteStore> make_memory_store(MergeFunction merge);
+/// A store that lives and dies with the process. `sync` means nothing to it. `void_value`: as in
+/// ByteStoreOptions.
+std::unique_ptr<ByteStore> make_memory_store(MergeFunction merge, std::string_view void_value = {});
 
 }  // namespace anear::storage

@@ -25,8 +25,9 @@ class WriteAccount {
   explicit WriteAccount(std::string directory);
 
   WrittenBytes written() const noexcept;
-  /// From now on tables, row files and images are written at no more than this rate, all together,
-  /// and one piece beyond it: who has written one waits. 0: no limit; who waits goes on.
+  /// From now on row files and images are written at no more than this rate, all together, and one
+  /// piece beyond it: who has written one waits. 0: no limit; who waits goes on. Tables do not
+  /// wait: the threads that write them serve all databases of the process.
   void hold_to(std::uint64_t bytes_per_second);
 
   /// What a file is for, in the order of WrittenBytes.
