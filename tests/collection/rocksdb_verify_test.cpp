@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,13 @@ void make_store(const std::string& path) {
   REQUIRE(docs);
   const auto rows = test::clustered_rows({kRecords, 16}, 23);
   test::add_docs(*docs, rows, 0, kRecords / 2);
+  // A slot of the images that is dead.
+  REQUIRE(docs->upsert(test::Batch()
+                           .keys({"gone"})
+                           .vectors("embedding", rows.view().rows_from(0, 1))
+                           .field("size", {Value(std::int64_t{0})})));
+  const std::string_view gone[] = {"gone"};
+  REQUIRE(docs->delete_keys(gone));
   REQUIRE(docs->flush());
   test::add_docs(*docs, rows, kRecords / 2, kRecords / 2);
   REQUIRE(store.close());
@@ -69,6 +77,15 @@ void exchange_first(const std::string& store, Family family) {
     REQUIRE((first && second && *first != *second));
     batch.put(family, keys[0], **second);
     batch.put(family, keys[1], **first);
+  });
+}
+
+/// In the slots image the live slot is dead, and the dead one live.
+void exchange_live(const std::string& store, std::size_t live, std::size_t dead) {
+  test::edit_section(store, {"images", "1-slots-", "live"}, [&](auto bytes, std::uint64_t) {
+    auto* const words = reinterpret_cast<std::uint64_t*>(bytes.data());
+    for (const std::size_t slot : {live, dead}) words[slot / 64] ^= std::uint64_t{1} << (slot % 64);
+    REQUIRE(((words[dead / 64] >> (dead % 64)) & 1) == 1);
   });
 }
 
@@ -113,9 +130,8 @@ const std::vector<Change>& changes() {
        kRecordsLevel},
       {"two records are exchanged", [](auto& path) { exchange_first(path, Family::kRecords); },
        "another one's slot", kRecordsLevel},
-      {"a live slot is none in the image",
-       [](auto& path) { copy_entry(path, {"images", "1-slots-", "live"}, 2, 0); }, "dead slot",
-       kRecordsLevel}};
+      {"a live slot is none in the image", [](auto& path) { exchange_live(path, 0, kRecords / 2); },
+       "dead slot", kRecordsLevel}};
   return all;
 }
 
