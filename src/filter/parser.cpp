@@ -467,14 +467,13 @@ Status check_names(std::span<const Token> tokens, std::span<const Parameter> par
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     for (std::size_t earlier = 0; earlier < i; ++earlier) {
       if (parameters[earlier].name != parameters[i].name) continue;
-      Error error{ErrorCode::kFilterInvalid,
-                  "the parameter $" + shown(parameters[i].name) + " was given twice",
-                  Subcode::kFilterParameter};
       const std::string written = "$" + parameters[i].name;
+      std::string what = "the parameter $" + shown(parameters[i].name) + " was given twice";
       const auto use = std::find_if(tokens.begin(), tokens.end(),
                                     [&](const Token& token) { return token.text == written; });
-      if (use == tokens.end()) return error;
-      return std::move(error).at_position(static_cast<std::int64_t>(use->position));
+      if (use == tokens.end())
+        return Error{ErrorCode::kFilterInvalid, std::move(what), Subcode::kFilterParameter};
+      return error_at(use->position, std::move(what), Subcode::kFilterParameter);
     }
   }
   return {};

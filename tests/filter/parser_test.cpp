@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "filter/random_expressions.hpp"
@@ -169,7 +170,13 @@ TEST_CASE("Wrong parameters are named") {
     CHECK(error.subcode == Subcode::kFilterParameter);
     CHECK(error.position == static_cast<std::int64_t>(std::string_view(wrong).find('$')));
   }
-  CHECK(refused("a = 1", {{"p", true}, {"p", true}}).subcode == Subcode::kFilterParameter);
+  for (const auto& [text, position] :
+       {std::pair{"a = 1", -1}, std::pair{"a = '$p' and b = $pp and c = $p", 29}}) {
+    const Error error = refused(text, {{"p", true}, {"p", true}, {"pp", true}});
+    CHECK(error.subcode == Subcode::kFilterParameter);
+    CHECK(error.message.find("$p was given twice") != std::string::npos);
+    CHECK(error.position == position);
+  }
   const auto says = [&](const char* wrong, const char* words) {
     return refused(wrong, parameters).message.find(words) != std::string::npos;
   };

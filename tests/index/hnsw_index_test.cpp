@@ -260,7 +260,7 @@ test::Rows rows_over_hubs(std::size_t count, std::uint64_t seed) {
   return kind.draw(count, seed);
 }
 
-TEST_CASE("insert() leaves none of many rows without a link that leads to it") {
+TEST_CASE("insert() leaves none of many rows without a link that leads to it", "[threads]") {
   const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});
   const test::Rows rows = rows_over_hubs(test::takes_few_rows() ? 1'000 : 8'000, 1);
   auto index = HnswIndex::create(rows.dimension, {.metric = Metric::kInnerProduct});
@@ -285,7 +285,7 @@ TEST_CASE("A walk that ends in one part of the graph does not answer for the oth
                              {.k = 10, .effort = 100, .wanted = &wanted}) == 1);
 }
 
-TEST_CASE("Rows that are equal hide neither each other nor what is near them") {
+TEST_CASE("Rows that are equal hide neither each other nor what is near them", "[threads]") {
   const Metric metric = GENERATE(Metric::kL2, Metric::kCosine);
   const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF32);
   const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});

@@ -203,7 +203,8 @@ TEST_CASE("IvfPqIndex holds the target for every k under a filter that passes at
   }
 }
 
-TEST_CASE("IvfPqIndex holds the target under filters where all queries have the same neighbours") {
+TEST_CASE("IvfPqIndex holds the target under filters where all queries have the same neighbours",
+          "[threads]") {
   const test::HardRows kind{
       .name = "hubs", .metric = Metric::kInnerProduct, .dimension = 128, .first = 60};
   const Fixture data{.rows = kind.draw(kRows, 1), .queries = kind.draw(20, 2)};

@@ -1,6 +1,8 @@
 // Slots of an index: each has one row, the last that was inserted under it.
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <thread>
 #include <vector>
 
 #include "anear/index/flat_index.hpp"
@@ -69,6 +71,36 @@ TEMPLATE_TEST_CASE("A slot that stands twice in one insert is named, and nothing
   CHECK(twice.error().message == "slot 601 stands twice");
   CHECK(index.size() == kCount);
   CHECK(index.positions() == kCount);
+}
+
+TEMPLATE_TEST_CASE("Rows are replaced and deleted beside searches", "[threads]", FlatIndex,
+                   HnswIndex, IvfPqIndex) {
+  const test::Rows rows = first_rows();
+  TestType index = filled<TestType>(rows);
+  constexpr std::size_t kReplaced = 40;
+  const std::vector<Slot> slots = test::first_slots(kReplaced);
+  std::atomic<bool> done{false};
+  std::atomic<std::size_t> failed{0}, deleted{0};
+  std::thread searcher([&] {
+    Scratch scratch;
+    for (std::size_t i = 0; !done; i = (i + 1) % kReplaced) {
+      const auto found = index.search(rows.row(i), {.k = kReplaced}, scratch);
+      failed += found && found->size() == kReplaced ? 0 : 1;
+    }
+  });
+  std::thread deleter([&] {
+    for (Slot slot = 0; !done; slot = (slot + 7) % kReplaced)
+      deleted += index.mark_deleted(slot) ? 1 : 0;
+  });
+  for (std::size_t round = 0; round < 20 || deleted == 0; ++round)
+    REQUIRE(index.insert(rows.view().rows_from(round % 500, kReplaced), slots));
+  done = true;
+  searcher.join();
+  deleter.join();
+  CHECK(failed == 0);
+  REQUIRE(index.insert(rows.view().rows_from(0, kReplaced), slots));
+  CHECK(index.size() == kCount);
+  CHECK(index.table().verify());
 }
 
 }  // namespace anear

@@ -69,6 +69,7 @@ void expect_damaged_head_refused(const Index& index) {
     REQUIRE_FALSE(loaded);
     const ErrorCode code = loaded.error().code;
     REQUIRE((code == ErrorCode::kCorruption || code == ErrorCode::kUnsupportedFormat));
+    REQUIRE(loaded.error().message.find(path) != std::string::npos);
   };
   testing::for_each_flip(bytes, 0, end,
                          [&](const std::string& flipped, std::size_t) { expect_refused(flipped); });
@@ -100,6 +101,7 @@ void expect_damage_refused(const Index& index, int rounds) {
     } else {
       CHECK((loaded.error().code == ErrorCode::kCorruption ||
              loaded.error().code == ErrorCode::kUnsupportedFormat));
+      CHECK(loaded.error().message.find(path) != std::string::npos);
     }
   }
 }

@@ -56,7 +56,7 @@ function(anear_add_room_tests room library)
   foreach(file IN LISTS files)
     get_filename_component(name "${file}" NAME_WE)
     set(tags "[#${name}]")
-    # A file that tags its tests of threads has nothing else that could race.
+    # What a file does with several threads is in tests that it tags, if it has any.
     file(STRINGS "${file}" threaded REGEX "\\[threads\\]")
     if(threaded AND ANEAR_SANITIZE MATCHES "thread")
       string(APPEND tags "[threads]")
