@@ -5,17 +5,16 @@ import subprocess
 import sys
 import textwrap
 
-import anear
+from programs import ENVIRONMENT
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "docs" / "examples"
-PACKAGE = pathlib.Path(anear.__file__).parent.parent
 
 
 def run(name: str, *arguments: object) -> list[str]:
     finished = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
-        env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=120,
@@ -49,7 +48,7 @@ def test_the_readme_runs(tmp_path):
         finished = subprocess.run(
             [sys.executable, str(script)],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"},
+            env=ENVIRONMENT,
             capture_output=True,
             text=True,
             timeout=120,

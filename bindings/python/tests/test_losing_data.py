@@ -18,9 +18,9 @@ import time
 import anear
 import numpy as np
 import pytest
+from programs import ENVIRONMENT
 
 SEED = 41
-ENVIRONMENT = {"PYTHONPATH": str(pathlib.Path(anear.__file__).parent.parent), "PATH": "/usr/bin:/bin"}
 ROWS = np.random.default_rng(SEED).normal(size=(1_200, 8)).astype(np.float32)
 VECTOR = anear.Vector(8, metric="l2")
 DAMAGE = (anear.CorruptionError, anear.UnsupportedFormatError, anear.LostWritesError, anear.NotFoundError, anear.IoError)

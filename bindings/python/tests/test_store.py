@@ -13,10 +13,11 @@ from datetime import datetime, timedelta, timezone
 import anear
 import numpy as np
 import pytest
+from programs import ENVIRONMENT, PACKAGE
 
 SEED = 11
 DATA = pathlib.Path(__file__).resolve().parents[3] / "bench" / "data"
-PACKAGE = pathlib.Path(anear.__file__).parent.parent
+
 ROWS = np.random.default_rng(SEED).normal(size=(600, 16)).astype(np.float32)
 MORNING = datetime(2026, 3, 1, 9, 30, 0, 123456, tzinfo=timezone.utc)
 
@@ -439,7 +440,7 @@ def test_a_program_that_forgets_to_close_loses_nothing(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "s")],
-        env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
     )

@@ -15,9 +15,10 @@ from datetime import date, datetime, timedelta, timezone
 import anear
 import numpy as np
 import pytest
+from programs import ENVIRONMENT
 
 SEED = 12
-PACKAGE = pathlib.Path(anear.__file__).parent.parent
+
 ROWS = np.random.default_rng(SEED).normal(size=(400, 8)).astype(np.float32)
 Bad = anear.InvalidArgumentError
 
@@ -409,7 +410,7 @@ def test_an_unreadable_directory_is_an_io_error(closed):
         try:
             done = subprocess.run(
                 [sys.executable, "-c", script, str(moved)],
-                env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"},
+                env=ENVIRONMENT,
                 capture_output=True,
                 text=True,
             )
@@ -461,7 +462,7 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(closed):
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(closed)],
-        env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"},
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -481,7 +482,7 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(closed):
 
 def run_killed(script: str, path: pathlib.Path) -> None:
     """Runs a program on the store at `path` that kills itself."""
-    environment = {"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"}
+    environment = ENVIRONMENT
     assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment).returncode == -9
 
 
