@@ -260,7 +260,7 @@ test::Rows rows_over_hubs(std::size_t count, std::uint64_t seed) {
   return kind.draw(count, seed);
 }
 
-TEST_CASE("insert() leaves none of many rows without a link that leads to it", "[threads]") {
+TEST_CASE("insert() leaves none of many rows without a link that leads to it") {
   const std::size_t threads = GENERATE(std::size_t{1}, std::size_t{2});
   const test::Rows rows = rows_over_hubs(test::takes_few_rows() ? 1'000 : 8'000, 1);
   auto index = HnswIndex::create(rows.dimension, {.metric = Metric::kInnerProduct});
