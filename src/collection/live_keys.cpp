@@ -24,10 +24,9 @@ bool has_dead_keys(const CollectionVersion& version) {
 }
 
 std::shared_ptr<KeyTable> table_of_live_keys(const CollectionVersion& version) {
-  const auto keys = std::make_shared<const LiveKeys>(version);
+  const auto keys = std::make_shared<LiveKeys>(version);
   auto table = std::make_shared<KeyTable>();
-  table->adopt({version.next_slot, keys->live, keys->offsets, keys->bytes,
-                std::const_pointer_cast<LiveKeys>(keys)});
+  table->adopt({version.next_slot, keys->live, keys->offsets, keys->bytes, keys});
   return table;
 }
 

@@ -32,16 +32,23 @@ Collection make_docs(Store& store) {
                .fields = {{"written", FieldType::kInt64}}}));
 }
 
+std::string key_of(std::size_t i) {
+  return "a key of about forty bytes, number " + std::to_string(i);
+}
+
+std::vector<std::string> all_keys() {
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kLive; ++i) keys.push_back(key_of(i));
+  return keys;
+}
+
 /// All records, with a value in `written` that no other round has.
 void write_round(Collection& docs, const Rows& rows, std::size_t round) {
-  std::vector<std::string> keys;
   std::vector<Value> written;
-  for (std::size_t i = 0; i < kLive; ++i) {
-    keys.push_back("a key of about forty bytes, number " + std::to_string(i));
+  for (std::size_t i = 0; i < kLive; ++i)
     written.emplace_back(static_cast<std::int64_t>(round * kLive + i));
-  }
   Batch batch;
-  batch.keys(keys).vectors("embedding", rows.view()).field("written", written);
+  batch.keys(all_keys()).vectors("embedding", rows.view()).field("written", written);
   REQUIRE(docs.upsert(batch));
 }
 
@@ -51,7 +58,7 @@ void expect_last_round(const Collection& docs, const Rows& rows) {
   for (const std::size_t i : {std::size_t{0}, std::size_t{7}, kLive - 1}) {
     const Hits hits = must(docs.search(near_to(rows.row(i), 1)));
     REQUIRE(hits.hits.size() == 1);
-    CHECK(hits.hits[0].record.key == "a key of about forty bytes, number " + std::to_string(i));
+    CHECK(hits.hits[0].record.key == key_of(i));
   }
 }
 
@@ -101,12 +108,9 @@ TEST_CASE("What is updated for ever without vectors leaves no log that each open
   write_round(docs, rows, 0);
   REQUIRE(docs.flush());
   const Sequence before = must(docs.stats()).image_sequence;
-  std::vector<std::string> keys;
-  for (std::size_t i = 0; i < kLive; ++i)
-    keys.push_back("a key of about forty bytes, number " + std::to_string(i));
   for (std::int64_t round = 0; round < 100; ++round) {
     const std::vector<Value> written(kLive, Value(round));
-    REQUIRE(docs.update(Batch().keys(keys).field("written", written)));
+    REQUIRE(docs.update(Batch().keys(all_keys()).field("written", written)));
   }
   CHECK(must(docs.stats()).image_sequence > before);
   CHECK(must(docs.count({"written = 99", {}})) == kLive);
@@ -123,7 +127,7 @@ TEST_CASE("A pinned view keeps the keys of records that were replaced since") {
   for (std::size_t round = 1; round < kRounds; ++round) write_round(docs, rows, round);
   CHECK(must(before.count({"written < " + std::to_string(kLive), {}})) == kLive);
   const Hits hits = must(before.search(near_to(rows.row(7), 1)));
-  CHECK(hits.hits[0].record.key == "a key of about forty bytes, number 7");
+  CHECK(hits.hits[0].record.key == key_of(7));
   expect_last_round(docs, rows);
 }
 

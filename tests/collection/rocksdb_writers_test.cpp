@@ -15,6 +15,7 @@
 #include "support/collection/stores.hpp"
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
+#include "support/threads.hpp"
 
 using namespace anear;
 using namespace anear::test;
@@ -27,15 +28,6 @@ namespace {
 
 constexpr std::size_t kDimension = 8;
 constexpr std::size_t kWriters = 6;
-
-/// Runs `work(writer)` in as many threads as there are writers.
-template <typename Work>
-void write_beside(Work work) {
-  std::vector<std::thread> threads;
-  for (std::size_t writer = 0; writer < kWriters; ++writer)
-    threads.emplace_back([&work, writer] { work(writer); });
-  for (std::thread& thread : threads) thread.join();
-}
 
 }  // namespace
 
@@ -55,7 +47,7 @@ TEST_CASE("A sync that fails leaves no write beside it acknowledged and lost", "
                  .after = 50,
                  .times = 1,
                  .loses_unsynced = true});
-    write_beside([&](std::size_t writer) {
+    run_beside(kWriters, [&](std::size_t writer) {
       for (std::size_t i = 0; i < 100; ++i) {
         const std::string key = std::to_string(writer) + " " + std::to_string(i);
         const auto written = docs.upsert(

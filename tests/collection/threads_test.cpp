@@ -1,4 +1,6 @@
 // Threads that use one store at the same time, in memory, where TSan sees all of it, and on disk.
+#include "support/threads.hpp"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -32,15 +34,6 @@ std::vector<int> homes() {
 #else
   return {1};
 #endif
-}
-
-/// Runs `work(number)` in so many threads.
-template <typename Work>
-void run_beside(std::size_t count, Work work) {
-  std::vector<std::thread> threads;
-  for (std::size_t number = 0; number < count; ++number)
-    threads.emplace_back([&work, number] { work(number); });
-  for (std::thread& thread : threads) thread.join();
 }
 
 /// A record with two vectors and a count, and what a thread does to it.

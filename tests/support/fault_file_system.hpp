@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "anear/storage/file_system.hpp"
+#include "storage/forwarding_files.hpp"
 
 namespace anear::testing {
 
@@ -66,8 +67,10 @@ struct Event {
   bool failed;
 };
 
-class FaultFileSystem : public storage::FileSystem {
+class FaultFileSystem : public storage::ForwardingFileSystem {
  public:
+  FaultFileSystem() : ForwardingFileSystem(storage::os_file_system()) {}
+
   void fail(Fault fault) { script_->add(std::move(fault)); }
   /// The `n`-th operation (from 0) that can change the disk fails, and `times` − 1 after it. Those
   /// count whose path has `name` in it.
@@ -86,52 +89,40 @@ class FaultFileSystem : public storage::FileSystem {
     const bool exists = mode == storage::OpenMode::kRead || mode == storage::OpenMode::kReadWrite;
     if (auto fault = script_->next(exists ? Operation::kOpen : Operation::kCreate, path))
       return error_of(*fault, path);
-    auto file = below_->open(path, mode);
+    auto file = below()->open(path, mode);
     if (!file) return file;
     const auto size = (*file)->size();
     if (!size) return size.error();
     return std::unique_ptr<storage::File>(
         std::make_unique<FaultFile>(path, std::move(*file), *size, script_));
   }
-  Result<std::unique_ptr<storage::File>> open_locked(const std::string& path) override {
-    return below_->open_locked(path);
-  }
   Status rename(const storage::FileMove& move) override {
     if (auto fault = script_->next(Operation::kRename, move.to)) return error_of(*fault, move.to);
-    return below_->rename(move);
+    return below()->rename(move);
   }
   Status link(const storage::FileMove& names) override {
     if (auto fault = script_->next(Operation::kLink, names.to)) return error_of(*fault, names.to);
-    return below_->link(names);
+    return below()->link(names);
   }
   Status remove(const std::string& path) override {
     if (auto fault = script_->next(Operation::kRemove, path)) return error_of(*fault, path);
-    return below_->remove(path);
+    return below()->remove(path);
   }
   Status make_directory(const std::string& path) override {
     if (auto fault = script_->next(Operation::kMakeDirectory, path)) return error_of(*fault, path);
-    return below_->make_directory(path);
+    return below()->make_directory(path);
   }
   Status remove_directory(const std::string& path) override {
     if (auto fault = script_->next(Operation::kRemove, path)) return error_of(*fault, path);
-    return below_->remove_directory(path);
+    return below()->remove_directory(path);
   }
   Status sync_directory(const std::string& path) override {
     if (auto fault = script_->next(Operation::kSyncDirectory, path)) return error_of(*fault, path);
     return {};
   }
-  Result<std::vector<std::string>> list(const std::string& path) override {
-    return below_->list(path);
-  }
-  Result<storage::FileInfo> info(const std::string& path) override { return below_->info(path); }
-  Result<bool> exists(const std::string& path) override { return below_->exists(path); }
   Result<storage::Mapping> map_private(const std::string& path, std::uint64_t bytes) override {
     if (auto fault = script_->next(Operation::kMap, path)) return error_of(*fault, path);
-    return below_->map_private(path, bytes);
-  }
-  Result<storage::DiskSpace> space(const std::string& path) override { return below_->space(path); }
-  Result<std::string> absolute_path(const std::string& path) override {
-    return below_->absolute_path(path);
+    return below()->map_private(path, bytes);
   }
 
  private:
@@ -278,7 +269,6 @@ class FaultFileSystem : public storage::FileSystem {
     std::vector<std::pair<std::uint64_t, std::vector<std::byte>>> unsynced_;
   };
 
-  std::shared_ptr<storage::FileSystem> below_ = storage::os_file_system();
   std::shared_ptr<Script> script_ = std::make_shared<Script>();
 };
 

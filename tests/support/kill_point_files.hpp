@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "anear/storage/file_system.hpp"
+#include "storage/forwarding_files.hpp"
 
 namespace anear::testing {
 
@@ -140,10 +141,11 @@ class KillPointFile final : public storage::File {
   std::shared_ptr<KillScript> script_;
 };
 
-class KillPointFiles final : public storage::FileSystem {
+class KillPointFiles final : public storage::ForwardingFileSystem {
  public:
   explicit KillPointFiles(KillPoint point = {})
-      : script_(std::make_shared<KillScript>(std::move(point))) {}
+      : ForwardingFileSystem(storage::os_file_system()),
+        script_(std::make_shared<KillScript>(std::move(point))) {}
 
   /// How often each point was passed.
   std::map<std::string, std::uint64_t> passed() const { return script_->passed(); }
@@ -151,54 +153,41 @@ class KillPointFiles final : public storage::FileSystem {
   Result<std::unique_ptr<storage::File>> open(const std::string& path,
                                               storage::OpenMode mode) override {
     const bool exists = mode == storage::OpenMode::kRead || mode == storage::OpenMode::kReadWrite;
-    const auto opened = [&] { return below_->open(path, mode); };
+    const auto opened = [&] { return below()->open(path, mode); };
     auto file = exists ? opened() : script_->pass(kind_of_file(path) + " create", opened);
     if (!file) return file;
     return std::unique_ptr<storage::File>(
         std::make_unique<KillPointFile>(kind_of_file(path), std::move(*file), script_));
   }
   Result<std::unique_ptr<storage::File>> open_locked(const std::string& path) override {
-    auto file = script_->pass("lock create", [&] { return below_->open_locked(path); });
+    auto file = script_->pass("lock create", [&] { return below()->open_locked(path); });
     if (!file) return file;
     return std::unique_ptr<storage::File>(
         std::make_unique<KillPointFile>("lock", std::move(*file), script_));
   }
   Status rename(const storage::FileMove& move) override {
-    return script_->pass(kind_of_file(move.to) + " rename", [&] { return below_->rename(move); });
+    return script_->pass(kind_of_file(move.to) + " rename", [&] { return below()->rename(move); });
   }
   Status link(const storage::FileMove& names) override {
-    return script_->pass(kind_of_file(names.to) + " link", [&] { return below_->link(names); });
+    return script_->pass(kind_of_file(names.to) + " link", [&] { return below()->link(names); });
   }
   Status remove(const std::string& path) override {
-    return script_->pass(kind_of_file(path) + " remove", [&] { return below_->remove(path); });
+    return script_->pass(kind_of_file(path) + " remove", [&] { return below()->remove(path); });
   }
   Status make_directory(const std::string& path) override {
     return script_->pass(kind_of_file(path) + " make",
-                         [&] { return below_->make_directory(path); });
+                         [&] { return below()->make_directory(path); });
   }
   Status remove_directory(const std::string& path) override {
     return script_->pass(kind_of_file(path) + " remove",
-                         [&] { return below_->remove_directory(path); });
+                         [&] { return below()->remove_directory(path); });
   }
   Status sync_directory(const std::string& path) override {
     return script_->pass(kind_of_file(path) + " sync",
-                         [&] { return below_->sync_directory(path); });
-  }
-  Result<std::vector<std::string>> list(const std::string& path) override {
-    return below_->list(path);
-  }
-  Result<storage::FileInfo> info(const std::string& path) override { return below_->info(path); }
-  Result<bool> exists(const std::string& path) override { return below_->exists(path); }
-  Result<storage::Mapping> map_private(const std::string& path, std::uint64_t bytes) override {
-    return below_->map_private(path, bytes);
-  }
-  Result<storage::DiskSpace> space(const std::string& path) override { return below_->space(path); }
-  Result<std::string> absolute_path(const std::string& path) override {
-    return below_->absolute_path(path);
+                         [&] { return below()->sync_directory(path); });
   }
 
  private:
-  std::shared_ptr<storage::FileSystem> below_ = storage::os_file_system();
   std::shared_ptr<KillScript> script_;
 };
 

@@ -20,12 +20,14 @@
 #include <vector>
 
 #include "anear/storage/file_system.hpp"
+#include "storage/forwarding_files.hpp"
 
 namespace anear::testing {
 
-class QuotaFileSystem : public storage::FileSystem {
+class QuotaFileSystem : public storage::ForwardingFileSystem {
  public:
-  explicit QuotaFileSystem(std::uint64_t capacity) : disk_(std::make_shared<Disk>()) {
+  explicit QuotaFileSystem(std::uint64_t capacity)
+      : ForwardingFileSystem(storage::os_file_system()), disk_(std::make_shared<Disk>()) {
     disk_->capacity = capacity;
   }
 
@@ -39,7 +41,7 @@ class QuotaFileSystem : public storage::FileSystem {
 
   Result<std::unique_ptr<storage::File>> open(const std::string& path,
                                               storage::OpenMode mode) override {
-    auto file = below_->open(path, mode);
+    auto file = below()->open(path, mode);
     if (!file) return file;
     const auto size = (*file)->size();
     if (!size) return size.error();
@@ -48,11 +50,8 @@ class QuotaFileSystem : public storage::FileSystem {
     return std::unique_ptr<storage::File>(
         std::make_unique<QuotaFile>(path, std::move(*file), std::move(blocks), disk_));
   }
-  Result<std::unique_ptr<storage::File>> open_locked(const std::string& path) override {
-    return below_->open_locked(path);
-  }
   Status rename(const storage::FileMove& move) override {
-    if (Status done = below_->rename(move); !done) return done;
+    if (Status done = below()->rename(move); !done) return done;
     const std::lock_guard hold(mutex_);
     const auto from = names_.find(move.from);
     if (from == names_.end()) return {};
@@ -61,29 +60,20 @@ class QuotaFileSystem : public storage::FileSystem {
     return {};
   }
   Status link(const storage::FileMove& names) override {
-    if (Status done = below_->link(names); !done) return done;
+    if (Status done = below()->link(names); !done) return done;
     const std::lock_guard hold(mutex_);
     names_[names.to] = names_[names.from];
     return {};
   }
   Status remove(const std::string& path) override {
-    if (Status done = below_->remove(path); !done) return done;
+    if (Status done = below()->remove(path); !done) return done;
     const std::lock_guard hold(mutex_);
     names_.erase(path);
     return {};
   }
-  Status make_directory(const std::string& path) override { return below_->make_directory(path); }
-  Status remove_directory(const std::string& path) override {
-    return below_->remove_directory(path);
-  }
   Status sync_directory(const std::string&) override { return {}; }
-  Result<std::vector<std::string>> list(const std::string& path) override {
-    return below_->list(path);
-  }
-  Result<storage::FileInfo> info(const std::string& path) override { return below_->info(path); }
-  Result<bool> exists(const std::string& path) override { return below_->exists(path); }
   Result<storage::Mapping> map_private(const std::string& path, std::uint64_t bytes) override {
-    auto mapping = below_->map_private(path, bytes);
+    auto mapping = below()->map_private(path, bytes);
     if (!mapping) return mapping;
     using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<Blocks>>;
     mapping->owner = std::make_shared<Both>(std::move(mapping->owner), blocks_of(path));
@@ -91,9 +81,6 @@ class QuotaFileSystem : public storage::FileSystem {
   }
   Result<storage::DiskSpace> space(const std::string&) override {
     return storage::DiskSpace{disk_->free_bytes(), disk_->capacity};
-  }
-  Result<std::string> absolute_path(const std::string& path) override {
-    return below_->absolute_path(path);
   }
 
  private:
@@ -199,7 +186,6 @@ class QuotaFileSystem : public storage::FileSystem {
     return blocks;
   }
 
-  std::shared_ptr<storage::FileSystem> below_ = storage::os_file_system();
   std::shared_ptr<Disk> disk_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Blocks>> names_;
