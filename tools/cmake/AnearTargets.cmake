@@ -79,6 +79,11 @@ function(anear_own_target target)
     target_compile_options(${target} PRIVATE
       -fsanitize=${ANEAR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${ANEAR_SANITIZE})
+    # Asked at each pointer, which takes a fifth of the time to compile, and what is null ends the
+    # program anyway.
+    if(ANEAR_SANITIZE MATCHES "undefined")
+      target_compile_options(${target} PRIVATE -fno-sanitize=null)
+    endif()
   endif()
   set_target_properties(${target} PROPERTIES
     CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF

@@ -1,5 +1,7 @@
 # Sourced by tools/test, tools/demo, tools/fuzz and .ci/run: installs what is missing, as Debian packages and into build/venv.
 # Nothing else on the machine is changed. Needs root (or sudo) only while a Debian package is missing.
+# ccache, where it is used, takes a precompiled header for what it was made from.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 say() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }

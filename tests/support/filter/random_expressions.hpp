@@ -19,6 +19,9 @@ inline const std::vector<std::string>& field_names() {
 
 /// Strings that share 128 bytes, and what else is likely to be confused.
 inline const std::vector<std::string>& some_strings() {
+  const auto repeated = [](std::size_t times, char letter, std::string_view end = {}) {
+    return std::string(times, letter).append(end);
+  };
   static const std::vector<std::string> kStrings = {"",
                                                     "x",
                                                     "xy",
@@ -27,13 +30,13 @@ inline const std::vector<std::string>& some_strings() {
                                                     std::string("x\0", 2),
                                                     std::string("x\0\xFF", 3),
                                                     "\xFF\xFF",
-                                                    std::string(127, 'l'),
-                                                    std::string(128, 'l'),
-                                                    std::string(129, 'l'),
-                                                    std::string(128, 'l') + "a",
-                                                    std::string(128, 'l') + "b",
-                                                    std::string(300, 'l'),
-                                                    std::string(128, 'm') + "a"};
+                                                    repeated(127, 'l'),
+                                                    repeated(128, 'l'),
+                                                    repeated(129, 'l'),
+                                                    repeated(128, 'l', "a"),
+                                                    repeated(128, 'l', "b"),
+                                                    repeated(300, 'l'),
+                                                    repeated(128, 'm', "a")};
   return kStrings;
 }
 
