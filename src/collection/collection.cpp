@@ -133,7 +133,9 @@ Result<Hits> Collection::search(const Query& query) const {
   if (!guard) return guard.error();
   const auto start = Clock::now();
   impl_->note_search();
-  const View view = pin();  // 1. One state for all that follows.
+  const auto pinned = pin();  // 1. One state for all that follows.
+  if (!pinned) return pinned.error();
+  const View& view = *pinned;
 
   const auto plan = plan_search(query, *impl_, view);  // 2. Filter to slots; scan or walk.
   if (!plan) return plan.error();
@@ -203,7 +205,7 @@ Result<Hits> fetch(const CollectionState& collection, const OneSearch& search,
     hit.score = -hit.distance;
     hit.relevance = relevance_of(metric, hit.distance);
     hit.leg_distances = {hit.distance};
-    hit.record.key = search.view->keys->key(nearest[i].reference);
+    hit.record.key = search.view->key(nearest[i].reference);
   }
   const Parts& parts = search.query.parts;
   if (!parts.fields && !parts.payload && !parts.vectors) return hits;
@@ -237,7 +239,9 @@ Result<BatchHits> Collection::search_batch(MatrixView queries, const Query& quer
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
   impl_->note_search();
-  const View view = pin();
+  const auto pinned = pin();
+  if (!pinned) return pinned.error();
+  const View& view = *pinned;
   if (query.legs.size() == 1 && !query.legs.front().key.empty())
     return invalid_argument("search_batch takes query vectors, not a key");
   const auto plan = plan_batch(query, *impl_, view);
@@ -277,7 +281,7 @@ Status search_rows(const CollectionState& collection, const View& view, const Pl
     if (!nearest) return nearest.error();
     hits.found[i] = static_cast<std::uint32_t>(nearest->size());
     for (std::size_t j = 0; j < nearest->size(); ++j) {
-      hits.keys[i * hits.k + j] = view->keys->key((*nearest)[j].reference);
+      hits.keys[i * hits.k + j] = view->key((*nearest)[j].reference);
       hits.distances[i * hits.k + j] = (*nearest)[j].distance;
     }
   }
@@ -369,7 +373,9 @@ Result<std::vector<std::optional<Record>>> Collection::get(std::span<const std::
                                                            const Parts& parts) const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  const View view = pin();
+  const auto pinned = pin();
+  if (!pinned) return pinned.error();
+  const View& view = *pinned;
   const RecordReader reader(*impl_, view);
   const auto slots = reader.slots_of(keys);
   if (!slots) return slots.error();
@@ -393,7 +399,9 @@ Result<std::vector<Record>> Collection::scan(const Scan& scan) const {
   const auto filter = bind_filter(scan.filter, *impl_);
   if (!filter) return filter.error();
   if (scan.limit == 0) return invalid_argument("the limit of a scan must be at least 1");
-  const View view = pin();
+  const auto pinned = pin();
+  if (!pinned) return pinned.error();
+  const View& view = *pinned;
   const RecordReader reader(*impl_, view);
   const auto matching = reader.matching(*filter);
   if (!matching) return matching.error();
@@ -416,7 +424,9 @@ Result<std::size_t> Collection::count(const FilterText& filter) const {
   if (!guard) return guard.error();
   const auto bound = bind_filter(filter, *impl_);
   if (!bound) return bound.error();
-  const View view = pin();
+  const auto pinned = pin();
+  if (!pinned) return pinned.error();
+  const View& view = *pinned;
   if (bound->matches_all()) return view->live.count();
   const auto matching = RecordReader(*impl_, view).matching(*bound);
   if (!matching) return matching.error();
@@ -439,7 +449,9 @@ Result<CollectionStats> Collection::stats() const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
   CollectionStats stats;
-  const View view = pin();
+  const auto pinned = pin();
+  if (!pinned) return pinned.error();
+  const View& view = *pinned;
   stats.records = view->live.count();
   stats.last_sequence = view->sequence;
   stats.indexed_sequence = view->indexed_sequence;
@@ -467,14 +479,26 @@ Result<CollectionStats> Collection::stats() const {
 Result<Collection> Collection::pinned() const {
   const auto guard = enter(*impl_);
   if (!guard) return guard.error();
-  // In a forked child the database behind it may be held by threads that are not there.
-  const auto let_go = [process = impl_->runtime->process](const View* view) {
-    if (!process.in_forked_child()) delete view;
-  };
-  return Collection(impl_, std::shared_ptr<const View>(new View(pin()), let_go));
+  auto view = pin();
+  if (!view) return std::move(view).error();
+  StoreRuntime& runtime = *impl_->runtime;
+  const std::uint32_t seconds = runtime.options.pinned_seconds_max;
+  const auto end = seconds == 0 ? PinnedView::Time::max()
+                                : std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  auto held = std::make_shared<PinnedView>(std::move(*view), end, runtime.process);
+  runtime.pinned.add(held);
+  return Collection(impl_, std::move(held));
 }
 
-View Collection::pin() const { return pinned_ != nullptr ? *pinned_ : impl_->pin(); }
+Result<View> Collection::pin() const {
+  if (pinned_ == nullptr) return impl_->pin();
+  if (const auto held = pinned_->view()) return *held;
+  return Error{ErrorCode::kSnapshotExpired,
+               "the state of collection '" + impl_->name +
+                   "' that this handle was pinned to was let go after " +
+                   std::to_string(impl_->runtime->options.pinned_seconds_max) +
+                   " s (pinned_seconds_max): pin it again"};
+}
 
 Status Collection::check_writable() const {
   if (pinned_ == nullptr) return impl_->runtime->check_writable();

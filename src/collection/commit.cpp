@@ -76,14 +76,14 @@ Status Commit::stage_upsert(WriteRequest& request) {
   const auto current = read_current(collection, records, {.fields = true, .payload = false});
   if (!current) return current.error();
   if (Status fits = check_expected(request.batch, *current); !fits) return fits;
-  const auto first = first_new_slot(collection, records.size());
-  if (!first) return first.error();
+  const auto slots = take_slots(collection, records.size());
+  if (!slots) return slots.error();
 
   std::vector<keys::Change> changes;
   for (std::size_t i = 0; i < records.size(); ++i) {
     PreparedRecord& record = records[i];
     const std::optional<Current>& old = (*current)[i];
-    const Slot slot = *first + static_cast<Slot>(i);
+    const Slot slot = (*slots)[i];
     const storage::RecordHeader header{.created = old ? old->record.header.created : now_,
                                        .updated = now_,
                                        .sequence = sequence_ + 1};
@@ -123,11 +123,11 @@ Status Commit::stage_update(WriteRequest& request) {
       return std::move(filled).error().at_record(static_cast<std::int64_t>(i));
   }
   if (Status fits = check_expected(request.batch, *current); !fits) return fits;
-  const auto first = first_new_slot(collection, moved);
-  if (!first) return first.error();
+  const auto slots = take_slots(collection, moved);
+  if (!slots) return slots.error();
 
   std::vector<keys::Change> changes;
-  Slot next = *first;
+  auto next = slots->begin();
   for (std::size_t i = 0; i < records.size(); ++i) {
     PreparedRecord& record = records[i];
     const storage::StoredRecord& old = (*current)[i]->record;
@@ -138,7 +138,7 @@ Status Commit::stage_update(WriteRequest& request) {
     header.sequence = sequence_ + 1;
     const std::string_view payload = request.batch.sets_payload ? record.payload : old.payload;
     const bool moves = record.has_rows();
-    const Slot slot = moves ? next++ : old_slot;
+    const Slot slot = moves ? *next++ : old_slot;
     const auto rows = moves ? checksums_of(record) : old.rows;
     if (moves) {
       containers_.change(collection.number, old_slot, &old.fields, nullptr);
@@ -215,8 +215,7 @@ Status Commit::find_matching(WriteRequest& request) {
   const RecordReader reader(collection, view);
   const auto matching = reader.matching(*request.filter);
   if (!matching) return matching.error();
-  matching->for_each(
-      [&](Slot slot) { request.batch.records.push_back({.key = view->keys->key(slot)}); });
+  matching->for_each([&](Slot slot) { request.batch.records.push_back({.key = view->key(slot)}); });
   return {};
 }
 
@@ -280,15 +279,12 @@ Commit::Effect& Commit::effect_on(CollectionState& collection) {
   return place->second;
 }
 
-Result<Slot> Commit::first_new_slot(CollectionState& collection, std::size_t slots) {
-  const Slot first = collection.next_slot;
-  if (slots >= kNoSlot - first) {
-    return Error{ErrorCode::kLimitExceeded,
-                 "collection '" + collection.name +
-                     "' has used all of its 2^32 slots; copy it into a new one"};
-  }
-  collection.next_slot += static_cast<Slot>(slots);
-  return first;
+Result<std::vector<Slot>> Commit::take_slots(CollectionState& collection, std::size_t count) {
+  auto slots = collection.slots.take(count);
+  if (slots) return slots;
+  Error error = std::move(slots).error();
+  error.message.insert(0, "collection '" + collection.name + "': ");
+  return error;
 }
 
 void Commit::put_record(CollectionState& collection, Slot slot, const storage::RecordView& record) {
@@ -297,7 +293,7 @@ void Commit::put_record(CollectionState& collection, Slot slot, const storage::R
 
 void Commit::put_key(CollectionState& collection, Slot slot, const PreparedRecord& record) {
   batch_.put(Family::kKeys, keys::key(collection.number, record.key), keys::encode_slot(slot));
-  collection.keys->set(slot, record.key);
+  collection.keys->set(slot, record.key, sequence_ + 1);
   effect_on(collection).born.push_back(slot);
 }
 
@@ -340,7 +336,7 @@ void Commit::finish(WriteRequest& request, const std::vector<keys::Change>& chan
   }
   Effect& effect = effect_on(*request.collection);
   effect.sequence = sequence_;
-  effect.next_slot = request.collection->next_slot;
+  effect.next_slot = request.collection->slots.end();
   effect.changes += changes.size();
   request.sequence = sequence_;
   request.affected = changes.size();

@@ -72,7 +72,7 @@ class Commit {
   static Status fill_rows(const View& view, const Current& from, PreparedRecord& record);
 
   Effect& effect_on(CollectionState& collection);
-  Result<Slot> first_new_slot(CollectionState& collection, std::size_t slots);
+  static Result<std::vector<Slot>> take_slots(CollectionState& collection, std::size_t count);
   void put_record(CollectionState& collection, Slot slot, const storage::RecordView& record);
   void put_key(CollectionState& collection, Slot slot, const PreparedRecord& record);
   void put_rows(CollectionState& collection, Slot slot, PreparedRecord& record);

@@ -121,6 +121,7 @@ class Erasure {
   /// Keys of dead slots, rows of the tail, filters: whoever holds a version of before keeps its
   /// keys and rows; they go with it.
   void forget_in_memory() {
+    const std::lock_guard indexing(collection_->indexing);
     forget_dead_keys(*collection_);
     const auto paused = runtime_.commits->pause();
     for (auto& segment : collection_->growing) segment.reset();
@@ -239,6 +240,7 @@ class Erasure {
   }
 
   Status purge() {
+    runtime_.pinned.let_go_of_old();
     // No view that is pinned from here on sees what was removed.
     if (Status renewed = runtime_.commits->commit_derived({}); !renewed) return renewed;
     storage::PurgeOptions how{.wait_ms = options_.wait_ms,

@@ -111,8 +111,12 @@ class ImageWriter {
     if (Status trimmed = trim_changes(batch); !trimmed) return trimmed;
     if (Status written = runtime_.commits->commit_derived(batch); !written) return written;
     std::swap(collection_.manifest, manifest);
-    for (std::size_t v = 0; v < view_->vectors.size(); ++v)
-      collection_.row_files_of[v] = view_->vectors[v].index;
+    for (std::size_t v = 0; v < view_->vectors.size(); ++v) {
+      const std::shared_ptr<AnyIndex>& index = view_->vectors[v].index;
+      // All its files are new, and without what was dead.
+      if (collection_.row_files_of[v].lock() != index) collection_.dead_slots.in_row_files[v] = {};
+      collection_.row_files_of[v] = index;
+    }
     replaced_ = unnamed(manifest.images);
     collection_.image_bytes = bytes_of_images(collection_);
     collection_.image_sequence = view_->sequence;
@@ -135,12 +139,7 @@ class ImageWriter {
     const IndexSections sections = split_sections(vector.index->sections());
     const storage::ManifestImage* old = image_of(collection_.manifest, number);
     const bool grown = old != nullptr && collection_.row_files_of[v].lock() == vector.index;
-    const Slot next_slot = vector.tail.first_slot(view_->next_slot);
-    if (Status held =
-            check_moved(v, old == nullptr || old->rows.empty() ? 0 : old->next_slot, next_slot);
-        !held) {
-      return held;
-    }
+    if (Status held = check_moved(v); !held) return held;
     auto rows =
         write_row_files(collection_, {number, view_->sequence}, sections,
                         grown ? old->rows : std::vector<storage::ManifestRowFile>{}, next_file_);
@@ -149,19 +148,20 @@ class ImageWriter {
     // Also of an image that was not written: discard() has to know its row files.
     if (!written) images_.push_back({{}, 0, number, 0, {}});
     images_.back().rows = std::move(*rows);
-    images_.back().next_slot = next_slot;
+    images_.back().next_slot = 0;
     return written;
   }
 
-  /// Rows leave the byte store only when the index has each of them, number by number.
-  Status check_moved(std::size_t v, Slot first, Slot end) {
+  /// Rows that the tail has not leave the byte store, but only when the index has each of them,
+  /// number by number.
+  Status check_moved(std::size_t v) {
     const VectorSchema& schema = collection_.schema.vectors[v];
     const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
-    storage::KeyRange range = keys::rows_from(number, first);
-    range.end = keys::row(number, end);
-    const auto entry = runtime_.bytes->iterate(std::move(range), view_.snapshot.get());
+    const SlotSet in_tail = view_->vectors[v].tail.slots();
+    const auto entry = runtime_.bytes->iterate(keys::rows_of(number), view_.snapshot.get());
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
+      if (in_tail.contains(slot)) continue;
       moved_.emplace_back(entry->key());
       if (!view_->live.contains(slot)) continue;
       const auto row = keys::decode_row(entry->value(), schema.dimension, schema.kind);

@@ -51,14 +51,12 @@ class RowsOfIndex {
 
   /// What the index took in after its image was written.
   Status read_since_image() {
-    const Slot first = image_.rows.empty() ? 0 : image_.next_slot;
-    const Slot end = view_->vectors[image_.vector].tail.first_slot(view_->next_slot);
+    const SlotSet in_tail = view_->vectors[image_.vector].tail.slots();
     const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(image_.vector)};
-    const auto entry = view_.bytes->iterate(keys::rows_from(number, first), view_.snapshot.get());
+    const auto entry = view_.bytes->iterate(keys::rows_of(number), view_.snapshot.get());
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
-      if (slot >= end) break;
-      if (!view_->live.contains(slot)) continue;
+      if (in_tail.contains(slot) || !view_->live.contains(slot)) continue;
       const auto row = keys::decode_row(entry->value(), vector_.dimension, vector_.kind);
       if (!row) return row.error();
       add(*row, slot);

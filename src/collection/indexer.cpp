@@ -280,6 +280,9 @@ Status Indexer::index(CollectionState& collection, Images images) {
   if (status) status = rebuild(collection);
   collection.index_bytes = bytes_of_indexes(*collection.pin().version);
   if (status) status = renew_images(collection, images);
+  // Elsewhere images may name them: see renew_images().
+  if (status && runtime_.is_in_memory())
+    collection.slots.give_back(collection.dead_slots.take_free());
   if (status && has_dead_keys(*collection.pin())) forget_dead_keys(collection);
   make_room(collection, images);
   const std::lock_guard publishing(runtime_.versions);
@@ -297,6 +300,8 @@ Status Indexer::index(CollectionState& collection, Images images) {
 
 Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
   const View goal = collection.pin();
+  std::vector<std::size_t> missing;  // Rows of the goal's tails.
+  for (const SearchedVector& vector : goal->vectors) missing.push_back(vector.tail.rows());
   std::size_t left = rows_max;
   for (bool done = false; !done && !stopping_ && left != 0;) {
     const bool searched = collection.is_searched();
@@ -324,7 +329,8 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
       done = true;
       for (std::size_t v = 0; v < version.vectors.size(); ++v) {
         version.vectors[v].tail.drop_prefix(taken[v]);
-        done = done && version.vectors[v].tail.first_slot(goal->next_slot) >= goal->next_slot;
+        missing[v] -= std::min(missing[v], taken[v].rows());
+        done = done && missing[v] == 0;
       }
       if (done) version.indexed_sequence = std::max(version.indexed_sequence, goal->sequence);
     });
@@ -336,6 +342,7 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
 /// Slots that no view can name any more leave the indexes, but not before what replaced them is
 /// there: an index that is judged by what of it is dead has to be of one moment.
 void Indexer::mark_dead(CollectionState& collection) {
+  runtime_.pinned.let_go_of_old();
   std::vector<Slot> dead;
   std::shared_ptr<const CollectionVersion> version;
   {
@@ -353,6 +360,7 @@ void Indexer::mark_dead(CollectionState& collection) {
     }
     version = collection.current;
   }
+  if (!runtime_.options.read_only) bury(collection, *version, dead);
   for (const Slot slot : dead) {
     for (const SearchedVector& vector : version->vectors) vector.index->mark_deleted(slot);
   }
@@ -491,6 +499,7 @@ Status Indexer::renew_images(CollectionState& collection, Images images) {
     auto written = write_images(collection, view);
     if (!written) return std::move(written).error();
     replaced = std::move(*written);
+    collection.slots.give_back(collection.dead_slots.take_free());
   }
   settle_images(collection, replaced);
   return {};

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "collection/commit_queue.hpp"
+#include "collection/slot_algebra.hpp"
 
 namespace anear {
 
@@ -12,7 +13,7 @@ LiveKeys::LiveKeys(const CollectionVersion& version)
   version.live.for_each([&](Slot slot) {
     live[slot / 64] |= std::uint64_t{1} << (slot % 64);
     offsets.push_back(bytes.size());
-    bytes.append(version.keys->key(slot));
+    bytes.append(version.key(slot));
   });
   offsets.push_back(bytes.size());
   bytes.shrink_to_fit();
@@ -36,9 +37,10 @@ void forget_dead_keys(CollectionState& collection) {
   const std::shared_ptr<KeyTable> fresh = table_of_live_keys(*before);
   const auto paused = runtime.commits->pause();
   const View now = collection.pin();
-  for (Slot slot = before->next_slot; slot < now->next_slot; ++slot) {
-    if (now->live.contains(slot)) fresh->set(slot, now->keys->key(slot));
-  }
+  // A slot that died since is not given out again before `indexing` is let go.
+  difference(now->live, before->live).for_each([&](Slot slot) {
+    fresh->set(slot, now->key(slot), now->sequence);
+  });
   collection.keys = fresh;
   const std::lock_guard hold(runtime.versions);
   publish_version(collection, [&](CollectionVersion& version) {

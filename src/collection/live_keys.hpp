@@ -31,6 +31,7 @@ std::shared_ptr<KeyTable> table_of_live_keys(const CollectionVersion& version);
 
 /// Puts such a table in place of the collection's. Whoever holds a version of before keeps the old
 /// one; it goes with it. Commits pause for as long as it takes to add the newest keys.
+/// CollectionState::indexing is held.
 void forget_dead_keys(CollectionState& collection);
 
 }  // namespace anear

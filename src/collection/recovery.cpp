@@ -9,6 +9,7 @@
 #include "collection/live_keys.hpp"
 #include "collection/row_files.hpp"
 #include "collection/schema.hpp"
+#include "collection/slot_algebra.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -24,6 +25,7 @@ class Opening {
           const storage::CollectionManifest& manifest)
       : collection_(collection), bytes_(bytes) {
     found_.manifest = manifest;
+    found_.dead_in_row_files.resize(collection.schema.vectors.size());
     version_.keys = collection.keys;
   }
 
@@ -62,6 +64,7 @@ class Opening {
       Status opened = open_slots_image(collection_, version_, *image);
       if (opened) {
         version_.sequence = image->sequence;
+        if (!is_read_only()) found_.free_slots = complement(version_.live, version_.next_slot);
         opened = replay(changes_after(image->sequence));
         if (!opened || !disagrees_) return opened;
         opened = Error{ErrorCode::kCorruption, "the slots image has other keys than the log"};
@@ -75,9 +78,12 @@ class Opening {
     return read_all_slots();
   }
 
+  bool is_read_only() const noexcept { return collection_.runtime->options.read_only; }
+
   void start_anew() {
     disagrees_ = false;
     version_ = {};
+    found_.free_slots = {};
     version_.keys = std::make_shared<KeyTable>();
   }
 
@@ -89,7 +95,7 @@ class Opening {
       if (!slot) return slot.error();
       if (*slot == kNoSlot) return Error{ErrorCode::kCorruption, "a key leads to no slot"};
       version_.live.insert(*slot);
-      name_slot(*slot, keys::without_collection(entry->key()));
+      version_.keys->set(*slot, keys::without_collection(entry->key()), 0);
       version_.next_slot = std::max(version_.next_slot, *slot + 1);
     }
     if (Status status = entry->status(); !status) return status;
@@ -150,22 +156,19 @@ class Opening {
   void apply(const keys::Change& change, Sequence sequence) {
     if (change.slot != kNoSlot) version_.next_slot = std::max(version_.next_slot, change.slot + 1);
     if (change.slot == change.before || keys_are_read_) return;
+    // A reader that comes from before the change goes by the log alone.
+    found_.free_slots.remove(change.slot);
     if (change.before != kNoSlot) {
       version_.live.remove(change.before);
+      born_.remove(change.before);
       found_.dead.push_back({change.before, sequence});
     }
     if (change.slot == kNoSlot) return;
-    version_.live.insert(change.slot);
-    name_slot(change.slot, change.key);
-  }
-
-  /// A slot has one key for ever, so what is there already stays.
-  void name_slot(Slot slot, std::string_view key) {
-    if (version_.keys->key(slot) == key) return;
-    if (version_.keys->has_cell(slot))
-      version_.keys->set(slot, key);
-    else
-      disagrees_ = true;
+    disagrees_ = disagrees_ || !version_.live.insert(change.slot);
+    born_.insert(change.slot);
+    // A refresh that failed may have set it.
+    if (version_.keys->key(change.slot, sequence) != change.key)
+      version_.keys->set(change.slot, change.key, sequence);
   }
 
   /// Of `before` (may be null) the indexes and tails are kept whose images are still the same.
@@ -175,19 +178,19 @@ class Opening {
     for (std::size_t v = 0; v < version_.vectors.size(); ++v) {
       SearchedVector& vector = version_.vectors[v];
       const bool kept = before != nullptr && image_is_kept(v);
-      storage::ManifestImage covered;
+      Sequence covered = 0;
       if (kept) {
-        covered.sequence = before->indexed_sequence;
-        covered.next_slot = before->next_slot;
+        covered = before->indexed_sequence;
+        if (Status status = read_born(v); !status) return status;
       } else {
         vector = {};
-        auto opened = open_index(v);
-        if (!opened) return std::move(opened).error();
-        covered = std::move(*opened);
+        const auto opened = open_index(v);
+        if (!opened) return opened.error();
+        covered = *opened;
         found_.images_changed = true;
+        if (Status status = read_tail(v); !status) return status;
       }
-      if (Status status = read_tail(v, covered.next_slot); !status) return status;
-      if (vector.tail.rows() != 0) indexed = std::min(indexed, covered.sequence);
+      if (vector.tail.rows() != 0) indexed = std::min(indexed, covered);
     }
     version_.indexed_sequence = indexed;
     return {};
@@ -200,12 +203,11 @@ class Opening {
     return held == nullptr || now == nullptr ? held == now : *held == *now;
   }
 
-  /// Puts the image's index (or an empty one) in place. Returns what the index and the rows that
-  /// were read for it cover.
-  Result<storage::ManifestImage> open_index(std::size_t v) {
+  /// Puts the image's index (or an empty one, and the rows of its files into the tail) in place.
+  /// Returns the commit that the index is of.
+  Result<Sequence> open_index(std::size_t v) {
     const VectorSchema& vector = collection_.schema.vectors[v];
     const storage::ManifestImage* image = image_of(found_.manifest, static_cast<std::uint32_t>(v));
-    storage::ManifestImage covered;
     std::vector<storage::Image> row_files;
     if (image != nullptr) {
       auto opened = open_row_files(*collection_.runtime, *image, collection_.row_files);
@@ -222,15 +224,16 @@ class Opening {
       auto index = open_index_image(*collection_.runtime, vector, *image, row_files);
       if (index) {
         mark_dead(*index);
+        if (Status noted = note_dead_rows(v, row_files, *index); !noted)
+          return std::move(noted).error();
         version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
         found_.has_rows_in_files.push_back(v);
-        return *image;
+        return image->sequence;
       }
       if (index.error().code == ErrorCode::kIo) return std::move(index).error();
       const Error error = missing_beside_writer(std::move(index).error());
       if (error.code == ErrorCode::kSnapshotExpired) return error;
       degrade("the image of vector '" + vector.name + "' cannot be used: " + error.message);
-      if (!image->rows.empty()) covered.next_slot = image->next_slot;
     }
     auto index = make_index(vector);
     if (!index) return std::move(index).error();
@@ -239,7 +242,7 @@ class Opening {
     for (const storage::Image& file : row_files) {
       if (Status read = read_row_file(v, file, seen); !read) return std::move(read).error();
     }
-    return covered;
+    return Sequence{0};
   }
 
   /// What died since the image was written, or was still seen by a view then.
@@ -248,6 +251,27 @@ class Opening {
       const Slot slot = index.table().slot(at);
       if (slot != kNoSlot && !version_.live.contains(slot)) index.mark_deleted(slot);
     }
+  }
+
+  /// Slots of rows that stand in the files and are in `index` no more, or were until mark_dead().
+  Status note_dead_rows(std::size_t v, const std::vector<storage::Image>& files,
+                        const AnyIndex& index) {
+    if (is_read_only()) return {};
+    Position at = 0;
+    for (const storage::Image& file : files) {
+      const auto inside = look_into(file, collection_.schema.vectors[v]);
+      if (!inside) return inside.error();
+      for (const Slot slot : inside->slots) {
+        const bool is_there = index.table().slot(at++) == slot;
+        if (!is_there && slot != kNoSlot) note_dead_row(v, slot);
+      }
+    }
+    return {};
+  }
+  void note_dead_row(std::size_t v, Slot slot) {
+    if (is_read_only()) return;
+    found_.free_slots.remove(slot);
+    found_.dead_in_row_files[v].insert(slot);
   }
 
   /// A writer beside a store that is read-only may have replaced files since the bytes were opened.
@@ -281,36 +305,74 @@ class Opening {
     if (!inside) return inside.error();
     for (std::size_t i = 0; i < inside->slots.size(); ++i) {
       const Slot slot = inside->slots[i];
-      if (slot != kNoSlot && version_.live.contains(slot) && seen.insert(slot))
+      if (slot == kNoSlot) continue;
+      if (!version_.live.contains(slot))
+        note_dead_row(v, slot);
+      else if (seen.insert(slot))
         add_to_tail(v, inside->row(i, vector), slot);
     }
     return {};
   }
 
-  Status read_tail(std::size_t v, Slot first) {
-    const VectorSchema& vector = collection_.schema.vectors[v];
-    const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
-    const auto entry = bytes_.iterate(keys::rows_from(number, first), nullptr);
+  keys::VectorNumber number_of(std::size_t v) const {
+    return {collection_.number, static_cast<std::uint16_t>(v)};
+  }
+
+  /// The rows that are in no file.
+  Status read_tail(std::size_t v) {
+    const auto entry = bytes_.iterate(keys::rows_of(number_of(v)), nullptr);
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
       if (!version_.live.contains(slot)) continue;
-      const auto row = keys::decode_row(entry->value(), vector.dimension, vector.kind);
-      if (!row) {
-        return Error{ErrorCode::kCorruption,
-                     "collection '" + collection_.name + "', vector '" + vector.name +
-                         "': the row in slot " + std::to_string(slot) + " is damaged",
-                     Subcode::kChecksum};
-      }
-      add_to_tail(v, *row, slot);
+      if (Status added = add_stored(v, entry->value(), slot); !added) return added;
     }
     return entry->status();
+  }
+
+  /// The rows of the slots that were born since the version before: they are in no file yet.
+  Status read_born(std::size_t v) {
+    constexpr std::size_t kAtOnce = 1'024;
+    std::vector<Slot> slots;
+    const auto read = [&]() -> Status {
+      std::vector<std::string> names;
+      names.reserve(slots.size());
+      for (const Slot slot : slots) names.push_back(keys::row(number_of(v), slot));
+      const auto rows = bytes_.get_many(Family::kRows, names, nullptr);
+      if (!rows) return rows.error();
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        if (!(*rows)[i]) continue;  // The record has none.
+        if (Status added = add_stored(v, *(*rows)[i], slots[i]); !added) return added;
+      }
+      slots.clear();
+      return {};
+    };
+    Status status;
+    born_.for_each([&](Slot slot) {
+      slots.push_back(slot);
+      if (status && slots.size() == kAtOnce) status = read();
+    });
+    return status ? read() : status;
+  }
+
+  Status add_stored(std::size_t v, std::string_view stored, Slot slot) {
+    const VectorSchema& vector = collection_.schema.vectors[v];
+    const auto row = keys::decode_row(stored, vector.dimension, vector.kind);
+    if (!row) {
+      return Error{ErrorCode::kCorruption,
+                   "collection '" + collection_.name + "', vector '" + vector.name +
+                       "': the row in slot " + std::to_string(slot) + " is damaged",
+                   Subcode::kChecksum};
+    }
+    add_to_tail(v, *row, slot);
+    return {};
   }
 
   CollectionState& collection_;
   const storage::ByteStore& bytes_;
   OpenedCollection found_;
   CollectionVersion& version_ = found_.version;
-  bool disagrees_ = false;      ///< The log has another key for a slot than the image.
+  SlotSet born_;                ///< Slots that changes gave out and that are live.
+  bool disagrees_ = false;      ///< The log gives out a slot that is live.
   bool keys_are_read_ = false;  ///< The keys said what is live; changes only tell of slots.
 };
 
@@ -328,6 +390,19 @@ Status start_empty(CollectionState& collection) {
   return {};
 }
 
+namespace {
+
+/// No view has named the dead slots, and no index has them.
+void begin_slots(CollectionState& collection, OpenedCollection& found) {
+  const Slot end = found.version.next_slot;
+  SlotSet& free = found.free_slots;
+  collection.dead_slots = {difference(complement(found.version.live, end), free),
+                           std::move(found.dead_in_row_files)};
+  collection.slots.begin(end, std::move(free));
+}
+
+}  // namespace
+
 Result<std::shared_ptr<Collection::Impl>> open_collection(
     const std::shared_ptr<StoreRuntime>& runtime, const storage::ByteStore& bytes,
     const storage::CollectionManifest& manifest) {
@@ -338,7 +413,7 @@ Result<std::shared_ptr<Collection::Impl>> open_collection(
   if (Status status = opening.open(); !status) return std::move(status).error();
   OpenedCollection found = opening.found();
   found.dead.clear();  // It never had a view that could name them.
-  collection->next_slot = found.version.next_slot;
+  if (!runtime->options.read_only) begin_slots(*collection, found);
   collection->logged = found.logged;
   for (const std::size_t v : found.has_rows_in_files)
     collection->row_files_of[v] = found.version.vectors[v].index;
@@ -361,7 +436,8 @@ Result<std::optional<OpenedCollection>> follow_collection(
 
 void begin_anew(CollectionState& collection, CollectionState&& fresh) {
   collection.keys = std::move(fresh.keys);
-  collection.next_slot = fresh.next_slot;
+  collection.slots.go_on_from(std::move(fresh.slots));
+  collection.dead_slots = std::move(fresh.dead_slots);
   collection.growing = std::move(fresh.growing);
   collection.older.push_back(std::exchange(collection.current, std::move(fresh.current)));
   collection.dead.clear();  // The fresh indexes have none; older views have indexes of their own.
@@ -381,9 +457,13 @@ void begin_anew(CollectionState& collection, CollectionState&& fresh) {
 }
 
 void take_over(CollectionState& collection, OpenedCollection&& found) {
-  collection.dead.insert(collection.dead.end(), found.dead.begin(), found.dead.end());
   collection.last_change = found.last_change;
-  if (found.images_changed) {
+  if (!found.images_changed) {
+    collection.dead.insert(collection.dead.end(), found.dead.begin(), found.dead.end());
+  } else {
+    // Indexes that were opened are without what is dead, and may have it where it was given out
+    // again; those of older views go with them.
+    collection.dead.clear();
     collection.row_files = std::move(found.row_files);
     collection.degraded_reason = std::move(found.degraded_reason);
     collection.degraded = !collection.degraded_reason.empty();

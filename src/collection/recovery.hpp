@@ -30,6 +30,10 @@ struct OpenedCollection {
   storage::CollectionManifest manifest;
   CollectionVersion version;
   std::vector<DeadSlot> dead;  ///< Since the version it went on from.
+  /// Of a store that is open for writing: dead slots that nothing on the disk names, and what row
+  /// files name beside them.
+  SlotSet free_slots;
+  std::vector<SlotSet> dead_in_row_files;  ///< By vector.
   std::uint64_t last_change = 0;
   std::uint64_t logged = 0;  ///< Changes of records that were read from the log.
   bool images_changed = false;

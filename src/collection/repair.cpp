@@ -216,7 +216,7 @@ class Repair {
 
   Status keep_tail_rows(std::size_t v, SlotSet& there) {
     const VectorSchema& vector = schema_.vectors[v];
-    const auto entry = bytes_.iterate(keys::rows_from(vector_number(v), 0), nullptr);
+    const auto entry = bytes_.iterate(keys::rows_of(vector_number(v)), nullptr);
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
       const auto row = keys::decode_row(entry->value(), vector.dimension, vector.kind);

@@ -44,6 +44,16 @@ inline SlotSet unification(const SlotSet& a, const SlotSet& b) {
                   [](std::uint64_t x, std::uint64_t y) { return x | y; });
 }
 
+/// The slots below `end` that are not in `set`.
+inline SlotSet complement(const SlotSet& set, Slot end) {
+  SlotSet out =
+      combined(set, set, (std::size_t{end} + SlotSet::kChunkSlots - 1) / SlotSet::kChunkSlots,
+               [](std::uint64_t x, std::uint64_t) { return ~x; });
+  for (std::size_t beyond = end; beyond % SlotSet::kChunkSlots != 0; ++beyond)
+    out.remove(static_cast<Slot>(beyond));
+  return out;
+}
+
 /// The slots of `a` that are not in `b`.
 inline SlotSet difference(const SlotSet& a, const SlotSet& b) {
   return combined(a, b, a.chunks(), [](std::uint64_t x, std::uint64_t y) { return x & ~y; });

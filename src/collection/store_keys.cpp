@@ -116,10 +116,10 @@ storage::KeyRange all_of(storage::Family family, std::uint32_t collection) {
   return {family, prefix(collection, 0), prefix(collection + 1, 0)};
 }
 
-storage::KeyRange rows_from(VectorNumber vector, Slot first) {
+storage::KeyRange rows_of(VectorNumber vector) {
   std::string end = prefix(vector.collection, sizeof vector.vector);
   append_big_endian(end, static_cast<std::uint16_t>(vector.vector + 1));
-  return {storage::Family::kRows, row(vector, first), std::move(end)};
+  return {storage::Family::kRows, row(vector, 0), std::move(end)};
 }
 
 storage::KeyRange changes_after(CommitNumber commit) {

@@ -61,8 +61,8 @@ std::uint32_t collection_at_end(std::string_view key);
 storage::KeyRange manifests();
 /// All keys of `collection` in one of the families other than kMeta.
 storage::KeyRange all_of(storage::Family family, std::uint32_t collection);
-/// The keys of rows of `vector` from `first` on.
-storage::KeyRange rows_from(VectorNumber vector, Slot first);
+/// The keys of rows of `vector`.
+storage::KeyRange rows_of(VectorNumber vector);
 /// The keys of commits behind `commit`.
 storage::KeyRange changes_after(CommitNumber commit);
 

@@ -139,7 +139,8 @@ CollectionState::CollectionState(std::shared_ptr<StoreRuntime> of,
       growing(schema.vectors.size()),
       manifest(std::move(described)),
       next_file(manifest.next_file),
-      row_files_of(schema.vectors.size()) {}
+      row_files_of(schema.vectors.size()),
+      dead_slots{{}, std::vector<SlotSet>(schema.vectors.size())} {}
 
 View CollectionState::pin() const {
   const std::lock_guard hold(runtime->versions);

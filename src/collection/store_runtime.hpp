@@ -33,10 +33,13 @@
 #include "anear/storage/store_directory.hpp"
 #include "anear/storage/store_lock.hpp"
 #include "anear/storage/write_account.hpp"
+#include "collection/dead_slots.hpp"
 #include "collection/filter_cache.hpp"
 #include "collection/headroom.hpp"
 #include "collection/key_table.hpp"
 #include "collection/memory_budget.hpp"
+#include "collection/pinned_views.hpp"
+#include "collection/slot_supply.hpp"
 #include "collection/version.hpp"
 
 namespace anear {
@@ -100,6 +103,7 @@ struct StoreRuntime {
   std::optional<storage::HighWaterMark> mark;  ///< Under `marking`. None in memory or read-only.
   ListMarker list_marker{*this};
 
+  PinnedViews pinned;
   FilterCache filters;
   ScratchPool scratches;
 
@@ -193,10 +197,10 @@ struct CollectionState {
   const FieldTypes types;
 
   std::atomic<bool> dropped{false};
-  /// The commit leader's: where keys of new slots are put, the next slot to give out, and the
-  /// segment each vector's tail grows in.
+  SlotSupply slots;  ///< Taken by the commit leader, given back under `indexing`.
+  /// The commit leader's: where keys of new slots are put, and the segment each vector's tail grows
+  /// in.
   std::shared_ptr<KeyTable> keys = std::make_shared<KeyTable>();
-  Slot next_slot = 0;
   std::vector<std::shared_ptr<TailSegment>> growing;
 
   // Under StoreRuntime::versions.
@@ -218,6 +222,7 @@ struct CollectionState {
   std::uint64_t changed_since_image = 0;  ///< Rows indexed or deleted since the images.
   std::vector<std::weak_ptr<const AnyIndex>>
       row_files_of;  ///< Whose rows the manifest's files hold.
+  DeadSlots dead_slots;
 
   std::atomic<Sequence> erasing{0};       ///< The commit of an erase that is not finished.
   std::atomic<std::uint64_t> logged{0};   ///< Changes of records since the images.

@@ -47,16 +47,19 @@ std::size_t Tail::bytes() const noexcept {
   return bytes;
 }
 
-Slot Tail::first_slot(Slot otherwise) const noexcept {
-  return parts_.empty() ? otherwise : parts_.front().segment->slot(parts_.front().begin);
+SlotSet Tail::slots() const {
+  SlotSet all;
+  for (const TailPart& part : parts_) {
+    for (const Slot slot : part.segment->slots(part.begin, part.end)) all.insert(slot);
+  }
+  return all;
 }
 
 VectorView Tail::row(Slot slot) const {
   for (const TailPart& part : parts_) {
     const auto slots = part.segment->slots(part.begin, part.end);
-    const auto found = std::lower_bound(slots.begin(), slots.end(), slot);
+    const auto found = std::find(slots.begin(), slots.end(), slot);
     if (found == slots.end()) continue;
-    if (*found != slot) return {};
     return part.segment->rows().view(part.begin + static_cast<Position>(found - slots.begin()));
   }
   return {};

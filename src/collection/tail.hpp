@@ -2,11 +2,12 @@
 // compares the codes of all of them and then the nearest rows, so a record is found the moment its
 // write is acknowledged.
 //
-// Rows stand in segments (one chunk of AlignedRows each) in order of slot, 8-bit codes beside them:
-// a quarter of the bytes to read. A version of the collection names the part of each segment it
-// sees; what lies beyond belongs to younger versions.
+// Rows stand in segments (one chunk of AlignedRows each) in order of commit, 8-bit codes beside
+// them: a quarter of the bytes to read. A version of the collection names the part of each segment
+// it sees; what lies beyond belongs to younger versions.
 //
 // Invariants: (1) A row below a part's `end` is never changed. (2) Only the commit leader appends.
+// (3) A slot has one row in a tail: it is given out again only when its old row has left.
 //
 // Threads: one appender; any number of readers of published parts.
 #pragma once
@@ -17,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "anear/core/slot_set.hpp"
 #include "anear/core/types.hpp"
 #include "anear/index/options.hpp"
 #include "anear/index/scratch.hpp"
@@ -72,10 +74,10 @@ class Tail {
   const std::vector<TailPart>& parts() const noexcept { return parts_; }
   std::size_t rows() const noexcept { return rows_; }
   std::size_t bytes() const noexcept;
-  /// The lowest slot here; `otherwise` when empty.
-  Slot first_slot(Slot otherwise) const noexcept;
+  /// Of live and dead rows.
+  SlotSet slots() const;
 
-  /// The row of `slot`; empty when it is not here.
+  /// The row of `slot`; empty when it is not here. Looks through all slots.
   VectorView row(Slot slot) const;
 
   /// The k nearest of the wanted slots, with exact distances, nearest first: found by comparing all

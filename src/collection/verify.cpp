@@ -129,7 +129,7 @@ class Verification {
       if (!slot) return slot.error();
       const std::string key(keys::without_collection(entry->key()));
       if (!view_->live.contains(*slot)) return damaged("key '" + key + "' leads to a dead slot");
-      if (view_->keys->key(*slot) != key)
+      if (view_->key(*slot) != key)
         return damaged("slot " + std::to_string(*slot) + " has another key than '" + key + "'");
       ++count;
     }
@@ -148,7 +148,7 @@ class Verification {
       if (!record)
         return damaged("the record in slot " + std::to_string(slot) + ": " +
                        record.error().message);
-      if (!view_->live.contains(slot) || view_->keys->key(slot) != record->key)
+      if (!view_->live.contains(slot) || view_->key(slot) != record->key)
         return damaged("the record '" + record->key + "' stands in another one's slot");
       expect_rows(slot, *record);
       for (const Field& field : record->fields) expect_containers(slot, field);
@@ -182,7 +182,7 @@ class Verification {
     const VectorSchema& vector = collection_.schema.vectors[v];
     SlotSet on_disk;
     const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
-    const auto entry = bytes_.iterate(keys::rows_from(number, 0), view_.snapshot.get());
+    const auto entry = bytes_.iterate(keys::rows_of(number), view_.snapshot.get());
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
       const auto row = keys::decode_row(entry->value(), vector.dimension, vector.kind);

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "anear/core/matrix_view.hpp"
@@ -45,8 +46,11 @@ struct CollectionVersion {
   Sequence indexed_sequence = 0;  ///< Commits up to here are in the indexes.
   Slot next_slot = 0;             ///< Slots below were given out.
   SlotSet live;
-  std::shared_ptr<KeyTable> keys;       ///< Of the slots that are live here.
+  std::shared_ptr<KeyTable> keys;       ///< Of the slots that are live here: see key().
   std::vector<SearchedVector> vectors;  ///< In the order of the schema.
+
+  /// Of a slot that is live here.
+  std::string_view key(Slot slot) const noexcept { return keys->key(slot, sequence); }
 
   /// Rows of the longest tail.
   std::size_t tail_rows() const noexcept {

@@ -373,6 +373,10 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
   CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),
              &error);
   options.background_threads = 1;
+  options.pinned_seconds_max = (size_t)1 << 32;
+  CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),
+             &error);
+  options.pinned_seconds_max = SIZE_MAX;
   options.background_bytes_per_second = (uint64_t)1 << 30;
   options.memory_bytes_max = 1000;
   CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),

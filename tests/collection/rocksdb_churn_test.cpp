@@ -158,6 +158,6 @@ TEST_CASE("Records that are replaced for ever take no more of the disk, and open
   const Store store = must_open(directory / "store");
   const Collection docs = must(store.collection("docs"));
   expect_last_round(docs, rows);
-  CHECK(must(docs.stats()).slots == kRounds * kLive);
+  CHECK(must(docs.stats()).slots <= 25 * kLive);  // What is between two images.
   CHECK(store.verify());
 }

@@ -55,11 +55,12 @@ void make_store(const std::string& path) {
   REQUIRE(docs);
   const auto rows = test::clustered_rows({kRecords, 16}, 23);
   test::add_docs(*docs, rows, 0, kRecords / 2);
-  // A slot of the images that is dead.
+  // A slot of the images that is dead, and stays so since a row file names it.
   REQUIRE(docs->upsert(test::Batch()
                            .keys({"gone"})
                            .vectors("embedding", rows.view().rows_from(0, 1))
                            .field("size", {Value(std::int64_t{0})})));
+  REQUIRE(docs->flush());
   const std::string_view gone[] = {"gone"};
   REQUIRE(docs->delete_keys(gone));
   REQUIRE(docs->flush());

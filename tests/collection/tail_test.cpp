@@ -91,7 +91,9 @@ TEST_CASE("The tail finds by code what its rows say, with the distances of rows"
       moved.extend({all.tail.parts()[1].segment, 0, 123});
       all.tail.drop_prefix(moved);
       REQUIRE(all.tail.rows() == kRows - 823);
-      CHECK(all.tail.first_slot(0) == 5 + 3 * 823);
+      CHECK(all.tail.slots().count() == kRows - 823);
+      CHECK(all.tail.row(5 + 3 * 822).empty());
+      CHECK(all.tail.row(5 + 3 * 823).dimension() == kDimension);
       CHECK(found_by_code(all.tail, queries, nullptr) >= 0.999);
     }
   }

@@ -1,5 +1,6 @@
-// Random operations on a store against a map and brute force, with reopening in between. Prints its
-// seed; RC_PARAMS=seed=… repeats a run.
+// Random operations on a store against a map and brute force, with reopening in between, beside
+// handles that stay at earlier states and a reader that follows. Prints its seed;
+// RC_PARAMS=seed=… repeats a run.
 #include <rapidcheck.h>
 
 #include <catch2/catch.hpp>
@@ -24,6 +25,13 @@ struct ModelRecord {
   friend bool operator==(const ModelRecord&, const ModelRecord&) = default;
 };
 using Model = std::map<std::string, ModelRecord>;
+
+/// A handle and what it should see, whatever is written.
+struct Seen {
+  Collection docs;
+  Model model;
+  bool is_reader = false;
+};
 
 /// One store and what it should hold.
 class Pair {
@@ -93,6 +101,7 @@ class Pair {
   }
 
   void erase() {
+    let_go_of(false);  // It would wait for them.
     const std::string key = random_key();
     const std::string_view view = key;
     const auto receipt = docs_->erase_keys({&view, 1});
@@ -114,8 +123,38 @@ class Pair {
 
   void flush() { RC_ASSERT(docs_->flush().has_value()); }
 
+  void pin() { keep(*docs_, false); }
+
+  /// The reader, if there is one now, comes to where the writer is.
+  void follow() {
+    if (options_.in_memory) return;
+    if (!reader_) {
+      StoreOptions options = options_;
+      options.read_only = true;
+      auto reader = Store::open(directory_ / "store", options);
+      if (!reader) RC_LOG(reader.error().message);
+      RC_ASSERT(reader.has_value());
+      reader_.emplace(std::move(*reader));
+    }
+    const auto reached = reader_->refresh();
+    if (!reached) RC_LOG(reached.error().message);
+    RC_ASSERT(reached.has_value());
+    auto docs = reader_->collection("docs");
+    RC_ASSERT(docs.has_value());
+    check_state(*docs, model_);
+    keep(*docs, true);
+  }
+
+  void forget() {
+    if (!pinned_.empty()) pinned_.erase(pinned_.begin());
+    if (*rc::gen::inRange(0, 4) != 0) return;
+    let_go_of(true);
+    reader_.reset();
+  }
+
   void reopen() {
     if (options_.in_memory) return;
+    let_go_of(false);
     docs_.reset();
     store_.reset();
     open();
@@ -125,14 +164,8 @@ class Pair {
   }
 
   void check() {
-    RC_ASSERT(*docs_->count({}) == model_.size());
-    const auto page =
-        docs_->scan({.filter = {}, .after = {}, .limit = 1'000, .parts = {.vectors = true}});
-    RC_ASSERT(page.has_value());
-    Model stored;
-    for (const Record& record : *page) stored[record.key] = as_model(record);
-    RC_ASSERT(stored == model_);
-    for (int i = 0; i < 3; ++i) check_search();
+    check_state(*docs_, model_);
+    for (const Seen& seen : pinned_) check_state(seen.docs, seen.model);
   }
 
   void verify() {
@@ -143,6 +176,29 @@ class Pair {
 
  private:
   using Predicate = bool (*)(const ModelRecord&);
+
+  void keep(const Collection& docs, bool is_reader) {
+    auto handle = docs.pinned();
+    RC_ASSERT(handle.has_value());
+    if (pinned_.size() == 3) pinned_.pop_back();
+    pinned_.push_back({std::move(*handle), model_, is_reader});
+  }
+  void let_go_of(bool is_reader) {
+    std::erase_if(pinned_, [&](const Seen& seen) { return seen.is_reader == is_reader; });
+  }
+
+  static void check_state(const Collection& docs, const Model& model) {
+    const auto count = docs.count({});
+    if (!count) RC_LOG(count.error().message);
+    RC_ASSERT(*count == model.size());
+    const auto page =
+        docs.scan({.filter = {}, .after = {}, .limit = 1'000, .parts = {.vectors = true}});
+    RC_ASSERT(page.has_value());
+    Model stored;
+    for (const Record& record : *page) stored[record.key] = as_model(record);
+    RC_ASSERT(stored == model);
+    for (int i = 0; i < 3; ++i) check_search(docs, model);
+  }
 
   void open() {
     auto store = Store::open(directory_ / "store", options_);
@@ -206,12 +262,12 @@ class Pair {
     }
   }
 
-  void check_search() {
+  static void check_search(const Collection& docs, const Model& model) {
     const std::vector<float> query = random_row();
     const auto [text, matches] = random_filter();
     const bool filtered = *rc::gen::arbitrary<bool>();
     std::vector<float> exact;
-    for (const auto& [key, record] : model_) {
+    for (const auto& [key, record] : model) {
       if (record.row.empty() || (filtered && !matches(record))) continue;
       float sum = 0;
       for (std::size_t d = 0; d < kDimension; ++d)
@@ -221,19 +277,19 @@ class Pair {
     std::sort(exact.begin(), exact.end());
     if (exact.size() > 5) exact.resize(5);
     Query asked = test::near_to(VectorView(std::span<const float>(query)), 5, filtered ? text : "");
-    const auto hits = docs_->search(asked);
+    asked.parts.fields = *rc::gen::arbitrary<bool>();  // Without, no record is read for its key.
+    const auto hits = docs.search(asked);
     if (!hits) RC_LOG(hits.error().message);
     RC_ASSERT(hits.has_value());
     std::vector<float> found;
     for (const Hit& hit : hits->hits) {
       found.push_back(hit.distance);
-      const ModelRecord& record = model_.at(hit.record.key);
+      const ModelRecord& record = model.at(hit.record.key);
       RC_ASSERT(!filtered || matches(record));
     }
     RC_ASSERT(found == exact);
     if (filtered)
-      RC_ASSERT(*docs_->count({text, {}}) + *docs_->count({"not (" + text + ")", {}}) ==
-                model_.size());
+      RC_ASSERT(*docs.count({text, {}}) + *docs.count({"not (" + text + ")", {}}) == model.size());
   }
 
   TempDirectory directory_;
@@ -241,6 +297,8 @@ class Pair {
   std::optional<Store> store_;
   std::optional<Collection> docs_;
   Model model_;
+  std::optional<Store> reader_;
+  std::vector<Seen> pinned_;
 };
 
 void run_random_operations(bool in_memory) {
@@ -251,8 +309,8 @@ void run_random_operations(bool in_memory) {
   Pair pair(in_memory, *rc::gen::arbitrary<bool>(), index);
   const auto steps = *rc::gen::inRange(1, 40);
   for (int step = 0; step < steps; ++step) {
-    switch (
-        *rc::gen::weightedElement<int>({{6, 0}, {3, 1}, {2, 2}, {1, 3}, {1, 4}, {1, 5}, {1, 6}})) {
+    switch (*rc::gen::weightedElement<int>(
+        {{6, 0}, {3, 1}, {2, 2}, {1, 3}, {3, 4}, {1, 5}, {1, 6}, {2, 7}, {2, 8}, {1, 9}})) {
       case 0:
         pair.upsert();
         break;
@@ -270,6 +328,15 @@ void run_random_operations(bool in_memory) {
         break;
       case 5:
         pair.erase();
+        break;
+      case 7:
+        pair.pin();
+        break;
+      case 8:
+        pair.follow();
+        break;
+      case 9:
+        pair.forget();
         break;
       default:
         pair.reopen();

@@ -239,7 +239,8 @@ ANEAR_API int32_t anear_collection_open(const anear_store* store, const char* na
 /* A further handle that stays at the state of this moment: all that is read through it, page after
  * page, is of that one state, whatever is written or refreshed meanwhile. Writes through it are
  * ANEAR_READ_ONLY. `*pinned` is to be freed by anear_collection_free(), soon: until then space that
- * was freed since is not used again. */
+ * was freed since is not used again. After `pinned_seconds_max` of the store's options the store
+ * may take it back: calls are ANEAR_SNAPSHOT_EXPIRED then. */
 ANEAR_API int32_t anear_collection_pin(const anear_collection* collection,
                                        anear_collection** pinned, anear_error* error);
 

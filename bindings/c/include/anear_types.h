@@ -247,8 +247,7 @@ typedef struct anear_store_options {
   uint64_t scrub_bytes_per_second;
   size_t scrub_every_s; /* From the end of one pass to the next one. 0: 604,800, a week. */
   /* Writes that add are ANEAR_NO_SPACE while less of the disk is free, which is left to deletes,
-   * compaction and images; they are taken again once there is more. 0: as docs/RELIABILITY.md says.
-   */
+   * compaction and images; they are taken again once there is more. 0: see docs/RELIABILITY.md. */
   uint64_t reserved_bytes;
   /* Writes that add are ANEAR_LIMIT_EXCEEDED before indexes, tails, keys (mapped files included)
    * and the database take more memory, with room for a copy of the largest index. 0: no bound;
@@ -258,9 +257,10 @@ typedef struct anear_store_options {
   /* What row files and images are written with, at most, all together. Writers, flush, erase,
    * verify and backups wait for it in the end; commits, opening and closing do not. 0: no limit. */
   uint64_t background_bytes_per_second;
+  size_t pinned_seconds_max; /* See anear_collection_pin(). 0: 3,600; SIZE_MAX: no end. */
 } anear_store_options;
 #define ANEAR_STORE_OPTIONS_INIT \
-  {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0}
+  {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {

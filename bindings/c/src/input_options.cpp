@@ -1,4 +1,5 @@
 // Options and schemas as a C caller hands them in.
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <utility>
@@ -20,6 +21,13 @@ Status set_metric(std::int32_t number, Metric& to) {
   if (number != 0) to = static_cast<Metric>(number - 1);
   return {};
 }
+
+/// An option that is a size_t to C.
+struct SmallNumber {
+  std::size_t given;
+  const char* name;
+  std::uint32_t* to;  ///< Left as it is for 0.
+};
 
 }  // namespace
 
@@ -44,20 +52,21 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   if ((given->flags & ANEAR_STORE_NO_RESERVE) != 0) store.reserved_bytes = 0;
   store.memory_bytes_max = given->memory_bytes_max;
   store.log = {given->log, given->log_context};
-  if (given->follow_every_ms > std::numeric_limits<std::uint32_t>::max())
-    return invalid_argument("follow_every_ms is " + std::to_string(given->follow_every_ms) +
-                            "; it must be below 2^32");
-  store.follow_every_ms = static_cast<std::uint32_t>(given->follow_every_ms);
-  if (given->scrub_every_s > std::numeric_limits<std::uint32_t>::max())
-    return invalid_argument("scrub_every_s is " + std::to_string(given->scrub_every_s) +
-                            "; it must be below 2^32");
-  set_number(static_cast<std::uint32_t>(given->scrub_every_s), store.scrub_every_s);
   store.scrub_bytes_per_second = given->scrub_bytes_per_second;
-  if (given->background_threads > std::numeric_limits<std::uint32_t>::max())
-    return invalid_argument("background_threads is " + std::to_string(given->background_threads) +
-                            "; it must be below 2^32");
-  store.background_threads = static_cast<std::uint32_t>(given->background_threads);
   store.background_bytes_per_second = given->background_bytes_per_second;
+  const bool pins_end = given->pinned_seconds_max != std::numeric_limits<std::size_t>::max();
+  for (const auto& [number, name, to] : std::initializer_list<SmallNumber>{
+           {given->follow_every_ms, "follow_every_ms", &store.follow_every_ms},
+           {given->scrub_every_s, "scrub_every_s", &store.scrub_every_s},
+           {given->background_threads, "background_threads", &store.background_threads},
+           {pins_end ? given->pinned_seconds_max : 0, "pinned_seconds_max",
+            &store.pinned_seconds_max}}) {
+    if (number > std::numeric_limits<std::uint32_t>::max())
+      return invalid_argument(std::string(name) + " is " + std::to_string(number) +
+                              "; it must be below 2^32");
+    set_number(static_cast<std::uint32_t>(number), *to);
+  }
+  if (!pins_end) store.pinned_seconds_max = 0;
   return store;
 }
 

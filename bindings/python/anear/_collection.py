@@ -198,7 +198,8 @@ class Collection:
     def pinned(self) -> Collection:
         """A handle that stays at the state of this moment: everything read through it, page after page, is of that one
         state, whatever is written or refreshed meanwhile. Writes through it raise ReadOnlyError. Let go of it soon: until
-        then space that was freed since is not used again.
+        then space that was freed since is not used again. After `pinned_seconds_max` (see open()) the store may take it back:
+        SnapshotExpiredError.
 
             for record in docs.pinned().scan(): print(record.key)
         """

@@ -245,6 +245,7 @@ def open(
     memory_bytes_max: int = 0,
     background_threads: int = 0,
     background_bytes_per_second: int = 0,
+    pinned_seconds_max: float = 3600.0,
 ) -> Store:
     """Opens the store in directory `path`, or makes one.
 
@@ -268,6 +269,8 @@ def open(
     processors. `background_bytes_per_second`: what row files and images are written with at most, all together, so that the disk
     has time for others; 0 for no limit. Commits do not wait for it; but below what writers bring, they wait for the indexer in
     the end, and so do flush(), erase(), verify() and backup(). Opening and closing do not.
+    `pinned_seconds_max`: seconds after which a handle of Collection.pinned() may be taken back, 0 for never: what it sees takes
+    memory and disk.
 
     `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
     for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
@@ -292,6 +295,7 @@ def open(
         "memory_bytes_max": whole(memory_bytes_max, "memory_bytes_max"),
         "background_threads": whole(background_threads, "background_threads", 2**32 - 1),
         "background_bytes_per_second": whole(background_bytes_per_second, "background_bytes_per_second"),
+        "pinned_seconds_max": _seconds(pinned_seconds_max, "pinned_seconds_max"),
     }
     return Store(_core.Store(path_of(path), options))
 

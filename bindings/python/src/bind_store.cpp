@@ -65,6 +65,7 @@ StoreOptions as_options(const py::dict& given) {
     options.reserved_bytes = given["reserved_bytes"].cast<std::uint64_t>();
   options.memory_bytes_max = given["memory_bytes_max"].cast<std::uint64_t>();
   options.background_threads = given["background_threads"].cast<std::uint32_t>();
+  options.pinned_seconds_max = given["pinned_seconds_max"].cast<std::uint32_t>();
   options.background_bytes_per_second = given["background_bytes_per_second"].cast<std::uint64_t>();
   options.index_inline = given["index_inline"].cast<bool>();
   options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();

@@ -422,6 +422,20 @@ def test_pages_of_a_pinned_handle_are_of_one_state(docs, store):
         assert len(reader["docs"]) == 310
 
 
+def test_a_pinned_handle_is_taken_back_when_its_time_is_over(tmp_path):
+    with anear.open(tmp_path / "s", pinned_seconds_max=1, index_inline=True) as store:
+        docs = store.create_collection("docs", vectors={"v": anear.Vector(2)})
+        docs.upsert("a", [1.0, 2.0])
+        then = docs.pinned()
+        time.sleep(1.1)
+        docs.upsert("b", [2.0, 1.0])
+        with pytest.raises(anear.SnapshotExpiredError, match="pin it again"):
+            len(then)
+        assert len(docs.pinned()) == 2
+    with pytest.raises(anear.InvalidArgumentError, match="pinned_seconds_max"):
+        anear.open(tmp_path / "s", pinned_seconds_max=-1)
+
+
 def test_a_reader_can_follow_by_itself(docs, store):
     for wrong in (-1, float("nan"), 1e9, "often"):
         with pytest.raises(anear.InvalidArgumentError, match="follow"):

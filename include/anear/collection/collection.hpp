@@ -23,6 +23,7 @@
 namespace anear {
 
 struct View;
+class PinnedView;
 
 class Collection {
  public:
@@ -99,17 +100,20 @@ class Collection {
   /// A handle that stays at the state of this moment: all that is read through it, page after page,
   /// is of that one state, whatever is written, compacted or refreshed meanwhile. Writes through it
   /// are refused (kReadOnly); kNotFound once the collection was dropped. Let go of it soon: until
-  /// then space that was freed since is not used again, in memory and on the disk.
+  /// then slots and space that were freed since are not used again, in memory and on the disk.
+  /// After StoreOptions::pinned_seconds_max the store may take it back: calls are kSnapshotExpired
+  /// then.
   Result<Collection> pinned() const;
 
  private:
-  Collection(std::shared_ptr<Impl> impl, std::shared_ptr<const View> view) noexcept
-      : impl_(std::move(impl)), pinned_(std::move(view)) {}
-  View pin() const;
+  Collection(std::shared_ptr<Impl> impl, std::shared_ptr<PinnedView> pinned) noexcept
+      : impl_(std::move(impl)), pinned_(std::move(pinned)) {}
+  /// What one call reads.
+  Result<View> pin() const;
   Status check_writable() const;
 
   std::shared_ptr<Impl> impl_;
-  std::shared_ptr<const View> pinned_;  ///< Null: each call pins the newest state.
+  std::shared_ptr<PinnedView> pinned_;  ///< Null: each call pins the newest state.
 };
 
 }  // namespace anear

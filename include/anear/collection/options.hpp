@@ -74,6 +74,9 @@ struct StoreOptions {
   /// after they were built anew, and up to 2.5 MiB a vector for rows to come. 0: no bound; else at
   /// least 16 MiB. Read-only: for buffers and caches alone.
   std::uint64_t memory_bytes_max = 0;
+  /// Seconds after which a pinned handle may be taken back (Collection::pinned()), once something
+  /// is written or erased: what it sees takes slots, memory and disk. 0: never.
+  std::uint32_t pinned_seconds_max = 3'600;
   /// Threads that index what waits, at most, while nobody searches and much is waiting; else it is
   /// one. 0: as many as there are processors.
   std::uint32_t background_threads = 0;

@@ -78,13 +78,18 @@ class SlotSet {
   /// Calls `visit(slot)` for every slot in the set, ascending.
   template <typename Visit>
   void for_each(Visit&& visit) const {
-    for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
-      if (chunks_[chunk] == nullptr) continue;
-      for (std::size_t w = 0; w < kChunkWords; ++w) {
-        for (std::uint64_t bits = (*chunks_[chunk])[w]; bits != 0; bits &= bits - 1) {
-          visit(static_cast<Slot>(chunk * kChunkSlots + w * 64 +
-                                  static_cast<std::size_t>(std::countr_zero(bits))));
-        }
+    for (std::size_t index = 0; index < chunks_.size(); ++index) for_each_in(index, visit);
+  }
+
+  /// The same for the slots of chunk `index`.
+  template <typename Visit>
+  void for_each_in(std::size_t index, Visit&& visit) const {
+    const Chunk* const words = chunk(index);
+    if (words == nullptr) return;
+    for (std::size_t w = 0; w < kChunkWords; ++w) {
+      for (std::uint64_t bits = (*words)[w]; bits != 0; bits &= bits - 1) {
+        visit(static_cast<Slot>(index * kChunkSlots + w * 64 +
+                                static_cast<std::size_t>(std::countr_zero(bits))));
       }
     }
   }

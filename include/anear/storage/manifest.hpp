@@ -55,7 +55,9 @@ struct ManifestImage {
   std::string file;          ///< A name in kImagesDirectory: no '/', not "." or "..".
   Sequence sequence = 0;     ///< Commits up to here are in it.
   std::uint32_t vector = 0;  ///< Which vector it indexes; the caller's number.
-  Slot next_slot = 0;        ///< Slots below are in it, as far as they had a row and were live.
+  /// Of the slots image: slots below are in it. Of the others 0, so that an older anear, which took
+  /// slots below for indexed, reads all rows that are in no file.
+  Slot next_slot = 0;
   std::vector<ManifestRowFile> rows;  ///< Where its rows stand, one file after another.
   friend bool operator==(const ManifestImage&, const ManifestImage&) = default;
 };
