@@ -482,9 +482,9 @@ Result<Collection> Collection::pinned() const {
   auto view = pin();
   if (!view) return std::move(view).error();
   StoreRuntime& runtime = *impl_->runtime;
-  const std::uint32_t seconds = runtime.options.pinned_seconds_max;
-  const auto end = seconds == 0 ? PinnedView::Time::max()
-                                : std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  const std::chrono::seconds most(runtime.options.pinned_seconds_max);
+  auto end = most.count() == 0 ? PinnedView::Time::max() : std::chrono::steady_clock::now() + most;
+  if (pinned_ != nullptr) end = pinned_->end();  // The same state is not held for longer.
   auto held = std::make_shared<PinnedView>(std::move(*view), end, runtime.process);
   runtime.pinned.add(held);
   return Collection(impl_, std::move(held));

@@ -28,6 +28,7 @@ std::uint64_t positions_in_files(const CollectionState& collection,
 }  // namespace
 
 SlotSet DeadSlots::take_free() {
+  if (buried.count() == 0) return {};
   SlotSet free = buried;
   for (const SlotSet& held : in_row_files) free = difference(free, held);
   buried = difference(buried, free);

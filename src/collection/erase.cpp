@@ -85,8 +85,9 @@ class Erasure {
     return !erasure.runtime_.closed && erasure.options_.progress(erasure.steps_, kStepsAbout);
   }
   static bool purge_goes_on(void* self, std::size_t done, std::size_t total) {
-    return static_cast<const Erasure*>(self)->options_.progress(kOwnSteps + done,
-                                                                kOwnSteps + total);
+    const auto& erasure = *static_cast<const Erasure*>(self);
+    erasure.runtime_.pinned.let_go_of_old();  // It may wait for them.
+    return erasure.options_.progress(kOwnSteps + done, kOwnSteps + total);
   }
 
   /// Before a disk is filled, after which nothing could be written.

@@ -11,6 +11,7 @@
 #include "collection/indexes.hpp"
 #include "collection/live_keys.hpp"
 #include "collection/row_files.hpp"
+#include "collection/slot_algebra.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -153,15 +154,19 @@ class ImageWriter {
   }
 
   /// Rows that the tail has not leave the byte store, but only when the index has each of them,
-  /// number by number.
+  /// number by number. Those of the tail have to be there: the row files of before may go.
   Status check_moved(std::size_t v) {
     const VectorSchema& schema = collection_.schema.vectors[v];
     const keys::VectorNumber number{collection_.number, static_cast<std::uint16_t>(v)};
-    const SlotSet in_tail = view_->vectors[v].tail.slots();
+    const SlotSet in_tail = intersection(view_->vectors[v].tail.slots(), view_->live);
+    std::size_t stay = 0;
     const auto entry = runtime_.bytes->iterate(keys::rows_of(number), view_.snapshot.get());
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
-      if (in_tail.contains(slot)) continue;
+      if (in_tail.contains(slot)) {
+        ++stay;
+        continue;
+      }
       moved_.emplace_back(entry->key());
       if (!view_->live.contains(slot)) continue;
       const auto row = keys::decode_row(entry->value(), schema.dimension, schema.kind);
@@ -175,7 +180,11 @@ class ImageWriter {
                          std::to_string(slot)};
       }
     }
-    return entry->status();
+    if (Status read = entry->status(); !read || stay == in_tail.count()) return read;
+    return Error{ErrorCode::kInternal, "collection '" + collection_.name + "', vector '" +
+                                           schema.name +
+                                           "': " + std::to_string(in_tail.count() - stay) +
+                                           " rows are in the files of before alone"};
   }
 
   Status trim_changes(storage::WriteBatch& batch) const {

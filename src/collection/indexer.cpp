@@ -344,16 +344,14 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
 void Indexer::mark_dead(CollectionState& collection) {
   runtime_.pinned.let_go_of_old();
   std::vector<Slot> dead;
-  std::shared_ptr<const CollectionVersion> version;
+  std::shared_ptr<const CollectionVersion> version, eldest;
   {
     const std::lock_guard hold(runtime_.versions);
-    while (!collection.older.empty() && collection.older.front().expired())
+    // Views end at any time: the first that can be held is asked.
+    while (!collection.older.empty() && (eldest = collection.older.front().lock()) == nullptr)
       collection.older.pop_front();
     Sequence oldest = collection.current->indexed_sequence;
-    if (!collection.older.empty()) {
-      if (const auto held = collection.older.front().lock())
-        oldest = std::min(oldest, held->sequence);
-    }
+    if (eldest != nullptr) oldest = std::min(oldest, eldest->sequence);
     while (!collection.dead.empty() && collection.dead.front().since <= oldest) {
       dead.push_back(collection.dead.front().slot);
       collection.dead.pop_front();
@@ -483,6 +481,8 @@ void Indexer::make_room(CollectionState& collection, Images images) {
 }
 
 Status Indexer::renew_images(CollectionState& collection, Images images) {
+  // The move of a tail may have been cut short, whose rows the files of before may alone have.
+  if (stopping_) return {};
   FileNames replaced;
   {
     const View view = collection.pin();

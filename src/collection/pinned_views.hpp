@@ -24,6 +24,7 @@ class PinnedView {
 
   /// Null once it was let go. Who holds it keeps what it sees.
   std::shared_ptr<const View> view() const;
+  Time end() const noexcept { return end_; }
   void let_go_after(Time now);
 
  private:

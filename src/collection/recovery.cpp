@@ -83,7 +83,9 @@ class Opening {
   void start_anew() {
     disagrees_ = false;
     version_ = {};
+    born_ = {};
     found_.free_slots = {};
+    found_.logged = 0;
     version_.keys = std::make_shared<KeyTable>();
   }
 
@@ -246,14 +248,16 @@ class Opening {
   }
 
   /// What died since the image was written, or was still seen by a view then.
-  void mark_dead(AnyIndex& index) const {
+  void mark_dead(AnyIndex& index) {
     for (Position at = 0; at < index.positions(); ++at) {
       const Slot slot = index.table().slot(at);
-      if (slot != kNoSlot && !version_.live.contains(slot)) index.mark_deleted(slot);
+      if (slot == kNoSlot || version_.live.contains(slot)) continue;
+      index.mark_deleted(slot);
+      found_.free_slots.remove(slot);  // An old image holds its rows itself.
     }
   }
 
-  /// Slots of rows that stand in the files and are in `index` no more, or were until mark_dead().
+  /// Slots of rows that stand in the files and are in `index` no more.
   Status note_dead_rows(std::size_t v, const std::vector<storage::Image>& files,
                         const AnyIndex& index) {
     if (is_read_only()) return {};
@@ -318,12 +322,13 @@ class Opening {
     return {collection_.number, static_cast<std::uint16_t>(v)};
   }
 
-  /// The rows that are in no file.
+  /// The rows that are in no file. Beside an old image, which holds its rows itself, they are all.
   Status read_tail(std::size_t v) {
+    const AnyIndex& index = *version_.vectors[v].index;
     const auto entry = bytes_.iterate(keys::rows_of(number_of(v)), nullptr);
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
-      if (!version_.live.contains(slot)) continue;
+      if (!version_.live.contains(slot) || index.contains(slot)) continue;
       if (Status added = add_stored(v, entry->value(), slot); !added) return added;
     }
     return entry->status();

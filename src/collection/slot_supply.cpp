@@ -32,7 +32,7 @@ Result<std::vector<Slot>> SlotSupply::take(std::size_t count) {
   std::vector<Slot> taken;
   taken.reserve(count);
   while (taken.size() < count) {
-    if (ready_.empty()) make_ready();
+    if (ready_.empty() && free_.count() != 0) make_ready();
     if (ready_.empty()) {
       taken.push_back(end_++);
     } else {
@@ -44,6 +44,7 @@ Result<std::vector<Slot>> SlotSupply::take(std::size_t count) {
 }
 
 void SlotSupply::give_back(const SlotSet& slots) {
+  if (slots.count() == 0) return;
   const std::lock_guard hold(mutex_);
   free_ = free_.count() == 0 ? slots : unification(free_, slots);
 }

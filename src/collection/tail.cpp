@@ -18,6 +18,7 @@ std::uint32_t TailSegment::append(VectorView row, Slot slot) {
   const std::uint32_t place = size();
   rows_.set(place, row);
   codes_.set(place, row);
+  if (!slots_.empty() && slots_.back() > slot) ascends_.store(false, std::memory_order_relaxed);
   slots_.push_back(slot);
   return place;
 }
@@ -58,8 +59,9 @@ SlotSet Tail::slots() const {
 VectorView Tail::row(Slot slot) const {
   for (const TailPart& part : parts_) {
     const auto slots = part.segment->slots(part.begin, part.end);
-    const auto found = std::find(slots.begin(), slots.end(), slot);
-    if (found == slots.end()) continue;
+    const auto found = part.segment->ascends() ? std::lower_bound(slots.begin(), slots.end(), slot)
+                                               : std::find(slots.begin(), slots.end(), slot);
+    if (found == slots.end() || *found != slot) continue;
     return part.segment->rows().view(part.begin + static_cast<Position>(found - slots.begin()));
   }
   return {};

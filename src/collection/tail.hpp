@@ -2,9 +2,9 @@
 // compares the codes of all of them and then the nearest rows, so a record is found the moment its
 // write is acknowledged.
 //
-// Rows stand in segments (one chunk of AlignedRows each) in order of commit, 8-bit codes beside
-// them: a quarter of the bytes to read. A version of the collection names the part of each segment
-// it sees; what lies beyond belongs to younger versions.
+// Rows stand in segments (one chunk of AlignedRows each) as they came, 8-bit codes beside them: a
+// quarter of the bytes to read. A version of the collection names the part of each segment it sees;
+// what lies beyond belongs to younger versions.
 //
 // Invariants: (1) A row below a part's `end` is never changed. (2) Only the commit leader appends.
 // (3) A slot has one row in a tail: it is given out again only when its old row has left.
@@ -12,6 +12,7 @@
 // Threads: one appender; any number of readers of published parts.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -40,6 +41,8 @@ class TailSegment {
   const ScalarCodes& codes() const noexcept { return codes_; }
   Slot slot(std::uint32_t place) const noexcept { return slots_.data()[place]; }
   /// Slots and rows [begin, end), contiguous.
+  /// Asked of a part that was published: its slots ascend.
+  bool ascends() const noexcept { return ascends_.load(std::memory_order_relaxed); }
   std::span<const Slot> slots(std::uint32_t begin, std::uint32_t end) const noexcept {
     return {slots_.data() + begin, slots_.data() + end};
   }
@@ -54,6 +57,7 @@ class TailSegment {
  private:
   ScalarCodes rows_;
   ScalarCodes codes_;
+  std::atomic<bool> ascends_{true};
   std::vector<Slot> slots_;  ///< Its capacity is fixed from the start: readers hold its memory.
 };
 
@@ -77,7 +81,8 @@ class Tail {
   /// Of live and dead rows.
   SlotSet slots() const;
 
-  /// The row of `slot`; empty when it is not here. Looks through all slots.
+  /// The row of `slot`; empty when it is not here. Looks through the slots of segments that do not
+  /// ascend, as they do until slots are given out again.
   VectorView row(Slot slot) const;
 
   /// The k nearest of the wanted slots, with exact distances, nearest first: found by comparing all
