@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "anear/index/any_index.hpp"
+#include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "collection/images.hpp"
 #include "collection/slot_algebra.hpp"
 #include "collection/store_runtime.hpp"

@@ -125,7 +125,7 @@ class KeyTable {
     Entry found;
     std::memcpy(&found.since, entry, sizeof found.since);
     entry += sizeof found.since;
-    std::memcpy(&found.before, entry, sizeof found.before);
+    std::memcpy(static_cast<void*>(&found.before), entry, sizeof found.before);
     entry += sizeof found.before;
     found.key = {entry, static_cast<std::size_t>(bytes & ~kIsAgain)};
     return found;
@@ -147,7 +147,7 @@ class KeyTable {
     };
     put(&bytes, sizeof bytes);
     put(&since, sizeof since);
-    put(&before, sizeof before);
+    put(static_cast<const void*>(&before), sizeof before);
     put(key.data(), key.size());
     return entry;
   }

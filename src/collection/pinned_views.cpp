@@ -1,6 +1,5 @@
 #include "collection/pinned_views.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace anear {
