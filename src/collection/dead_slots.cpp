@@ -43,10 +43,9 @@ void bury(CollectionState& collection, const CollectionVersion& version,
     const std::uint64_t in_files = positions_in_files(collection, version, v);
     if (in_files == 0) continue;
     const VectorTable& table = version.vectors[v].index->table();
-    const bool may_all_be = in_files == std::numeric_limits<std::uint64_t>::max();
     for (const Slot slot : slots) {
-      const Position at = table.position(slot);
-      if (may_all_be || (at != kNoPosition && at < in_files)) dead.in_row_files[v].insert(slot);
+      // kNoPosition is below "all of them" alone.
+      if (table.position(slot) < in_files) dead.in_row_files[v].insert(slot);
     }
   }
 }

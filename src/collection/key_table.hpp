@@ -29,7 +29,6 @@
 #include <vector>
 
 #include "anear/core/aligned_rows.hpp"
-#include "anear/core/assert.hpp"
 #include "anear/core/types.hpp"
 
 namespace anear {

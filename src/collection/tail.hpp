@@ -40,9 +40,9 @@ class TailSegment {
   const ScalarCodes& rows() const noexcept { return rows_; }
   const ScalarCodes& codes() const noexcept { return codes_; }
   Slot slot(std::uint32_t place) const noexcept { return slots_.data()[place]; }
-  /// Slots and rows [begin, end), contiguous.
-  /// Asked of a part that was published: its slots ascend.
+  /// Whether the slots of a part that was published ascend.
   bool ascends() const noexcept { return ascends_.load(std::memory_order_relaxed); }
+  /// Slots and rows [begin, end), contiguous.
   std::span<const Slot> slots(std::uint32_t begin, std::uint32_t end) const noexcept {
     return {slots_.data() + begin, slots_.data() + end};
   }

@@ -458,7 +458,7 @@ typedef struct anear_stats {
   uint64_t indexed_sequence;
   uint64_t tail_records; /* Committed, not yet in the index: scanned by each search. */
   uint64_t stalls;       /* Writes that had to wait for the indexer. */
-  uint64_t slots;        /* Their numbers are below. */
+  uint64_t slots;        /* All slots that were ever given out are below. */
   uint64_t memory_bytes;
   uint64_t image_bytes; /* On disk. */
   uint64_t image_sequence;

@@ -160,7 +160,7 @@ struct CollectionStats {
   Sequence indexed_sequence = 0;
   std::uint64_t tail_records = 0;  ///< Committed, not yet in the index: scanned by each search.
   std::uint64_t stalls = 0;        ///< Writes that had to wait for the indexer.
-  std::uint64_t slots = 0;         ///< Their numbers are below: more than records, never fewer.
+  std::uint64_t slots = 0;         ///< All slots that were ever given out are below.
   std::uint64_t memory_bytes = 0;  ///< Codes, links, rows, maps and keys of live indexes and tails.
   std::uint64_t image_bytes = 0;   ///< Bytes of the current images on disk.
   Sequence image_sequence = 0;     ///< What the newest image covers.
