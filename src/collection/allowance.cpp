@@ -4,17 +4,6 @@
 #include <chrono>
 
 namespace anear {
-namespace {
-
-constexpr std::int64_t kMiB = std::int64_t{1} << 20;
-
-std::int64_t steady_ms() noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
 
 bool Allowance::take(std::uint64_t cost) noexcept {
   const auto bytes = static_cast<std::int64_t>(cost);
@@ -23,7 +12,7 @@ bool Allowance::take(std::uint64_t cost) noexcept {
 
 bool Allowance::settle(std::int64_t left, std::uint64_t cost, std::uint64_t margin) noexcept {
   constexpr std::int64_t kLookEveryMs = 100;
-  constexpr std::int64_t kMost = 64 * kMiB;
+  constexpr std::int64_t kMost{64 * kMiB};
   look_at_ms_ = steady_ms() + kLookEveryMs;
   const auto bytes = static_cast<std::int64_t>(cost);
   full_ = left < static_cast<std::int64_t>(full_ ? margin : std::min(cost, margin));
@@ -31,6 +20,12 @@ bool Allowance::settle(std::int64_t left, std::uint64_t cost, std::uint64_t marg
   // A part only: what was admitted takes more than its bytes until it is at rest.
   bytes_ = fits ? std::min((left - bytes) / 4, kMost) : 0;
   return fits;
+}
+
+std::int64_t steady_ms() noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string bytes_in_words(std::uint64_t bytes) {

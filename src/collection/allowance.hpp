@@ -28,6 +28,11 @@ class Allowance {
   std::atomic<bool> full_{false};
 };
 
+inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+/// For what is due after a while.
+std::int64_t steady_ms() noexcept;
+
 /// For messages: "9000 bytes", "12 MiB".
 std::string bytes_in_words(std::uint64_t bytes);
 

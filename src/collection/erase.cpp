@@ -22,7 +22,7 @@ namespace {
 
 using storage::Family;
 
-constexpr std::size_t kKeysAtOnce = 4'096;
+constexpr std::size_t kKeysErasedAtOnce = 4'096;
 
 /// Nobody is there to call again.
 constexpr std::uint32_t kWaitInBackgroundMs = 600'000;
@@ -138,9 +138,9 @@ class Erasure {
     for (; entry->valid(); entry->next()) names.emplace_back(entry->key());
     if (Status read = entry->status(); !read) return read;
     receipt_.changes = names.size();
-    for (std::size_t begin = 0; begin < names.size(); begin += kKeysAtOnce) {
+    for (std::size_t begin = 0; begin < names.size(); begin += kKeysErasedAtOnce) {
       storage::WriteBatch batch;
-      const std::size_t end = std::min(begin + kKeysAtOnce, names.size());
+      const std::size_t end = std::min(begin + kKeysErasedAtOnce, names.size());
       for (std::size_t i = begin; i < end; ++i) batch.remove(Family::kChanges, names[i]);
       if (Status written = runtime_.commits->commit_derived(batch); !written) return written;
     }
@@ -155,9 +155,9 @@ class Erasure {
       if (entry->value() == kEmptyContainer) names.emplace_back(entry->key());
     }
     if (Status read = entry->status(); !read) return read;
-    for (std::size_t begin = 0; begin < names.size(); begin += kKeysAtOnce) {
+    for (std::size_t begin = 0; begin < names.size(); begin += kKeysErasedAtOnce) {
       const auto some =
-          std::span(names).subspan(begin, std::min(kKeysAtOnce, names.size() - begin));
+          std::span(names).subspan(begin, std::min(kKeysErasedAtOnce, names.size() - begin));
       Status written = runtime_.commits->commit_derived_by([&](storage::WriteBatch& batch) {
         return remove_if_empty(some, batch);  // A commit may have filled it meanwhile.
       });

@@ -4,13 +4,12 @@
 #include <limits>
 #include <string>
 
+#include "collection/allowance.hpp"
 #include "collection/indexer.hpp"
 #include "collection/store_runtime.hpp"
 
 namespace anear {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 constexpr std::uint64_t kLogBytesMax = 128 * kMiB, kMergedBytesMax = 128 * kMiB;
 

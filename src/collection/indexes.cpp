@@ -87,12 +87,12 @@ Status train(AnyIndex& index, const VectorSchema& vector, const Source& source,
 /// Appends what `source` has from position `next` on; `next` is then behind the last one.
 Status copy_rows(AnyIndex& index, const VectorSchema& vector, const Source& source,
                  std::size_t& next, const BuildOptions& build) {
-  constexpr std::size_t kRowsAtOnce = 1'024;
+  constexpr std::size_t kPositionsAtOnce = 1'024;
   const AnyIndex& from = source.from;
   CopiedRows rows(vector, source);
   while (next < from.positions()) {
     rows.clear();
-    const std::size_t end = std::min(next + kRowsAtOnce, from.positions());
+    const std::size_t end = std::min(next + kPositionsAtOnce, from.positions());
     for (; next < end; ++next) rows.add(static_cast<Position>(next));
     Status status = index.insert(rows.matrix(), rows.slots(), {.threads = build.threads});
     if (!status) return status;

@@ -6,13 +6,13 @@
 #include <variant>
 
 #include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
+#include "collection/allowance.hpp"
 #include "collection/indexer.hpp"
 #include "collection/store_runtime.hpp"
 
 namespace anear {
 namespace {
 
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLeast = 16 * kMiB;
 
 /// Of a position and its row, about.

@@ -21,7 +21,7 @@ bool is_comparing_cheaper(std::size_t matches, double share, std::size_t effort,
   return static_cast<double>(matches) <= walk;
 }
 
-bool is_exact(const Query& query, const AnyIndex& index, std::size_t matches) {
+bool is_searched_exactly(const Query& query, const AnyIndex& index, std::size_t matches) {
   if (query.recall >= 1.0F || index.is_flat()) return true;
   if (matches <= kComparedAtMost) return true;
   if (query.effort == 0 && index.is_calibration_overdue()) return true;  // Soon it is not.
@@ -95,7 +95,7 @@ Result<Plan> plan_batch(const Query& query, const CollectionState& collection, c
     }
   }
   const AnyIndex& index = *view->vectors[plan.vector].index;
-  plan.exact = is_exact(query, index, plan.wanted(view).count());
+  plan.exact = is_searched_exactly(query, index, plan.wanted(view).count());
   return plan;
 }
 

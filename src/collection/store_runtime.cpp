@@ -1,24 +1,15 @@
 #include "collection/store_runtime.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
+#include "collection/allowance.hpp"
 #include "collection/commit_queue.hpp"  // IWYU pragma: keep (~StoreRuntime needs it whole)
 #include "collection/indexer.hpp"       // IWYU pragma: keep (~StoreRuntime needs it whole)
 #include "collection/schema.hpp"
 #include "collection/scrub.hpp"  // IWYU pragma: keep (~StoreRuntime needs it whole)
 
 namespace anear {
-namespace {
-
-std::int64_t steady_ms() noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
 
 std::unique_ptr<Scratch> ScratchPool::take() {
   {

@@ -7,11 +7,11 @@
 namespace anear {
 namespace {
 
-using Parser = nlohmann::json;
+using JsonParser = nlohmann::json;
 
 /// Takes the parser's events and keeps nothing but the depth. Returning false stops the parser,
 /// which throws in none of these cases.
-class DepthGuard : public nlohmann::json_sax<Parser> {
+class DepthGuard : public nlohmann::json_sax<JsonParser> {
  public:
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
@@ -25,7 +25,7 @@ class DepthGuard : public nlohmann::json_sax<Parser> {
   bool end_object() override { return leave(); }
   bool start_array(std::size_t) override { return ++depth_ <= kJsonDepthMax; }
   bool end_array() override { return leave(); }
-  bool parse_error(std::size_t, const std::string&, const Parser::exception&) override {
+  bool parse_error(std::size_t, const std::string&, const JsonParser::exception&) override {
     return false;
   }
 
@@ -45,7 +45,7 @@ bool is_valid_json(std::string_view text) {
   if (text.find('\0') != std::string_view::npos) return false;
   if (text.starts_with("\xEF\xBB\xBF")) return false;
   DepthGuard guard;
-  return Parser::sax_parse(text.begin(), text.end(), &guard);
+  return JsonParser::sax_parse(text.begin(), text.end(), &guard);
 }
 
 }  // namespace anear

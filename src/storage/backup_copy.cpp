@@ -10,7 +10,7 @@
 namespace anear::storage {
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kCopiedBytes = std::size_t{1} << 20;
 
 Error cut_short(const std::string& path, std::uint64_t there, std::uint64_t wanted) {
   return Error{
@@ -67,7 +67,7 @@ std::string name_in_pool(const BackupFile& file) {
 }
 
 Result<CopySums> copy_bytes(const CopyJob& job, ByteProgress& progress) {
-  std::vector<std::byte> piece(std::min<std::uint64_t>(job.bytes, kPieceBytes));
+  std::vector<std::byte> piece(std::min<std::uint64_t>(job.bytes, kCopiedBytes));
   StreamChecksum checksum;
   CopySums sums;
   for (std::uint64_t done = 0; done < job.bytes;) {

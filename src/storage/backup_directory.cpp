@@ -34,7 +34,7 @@ std::uint64_t number_in(std::string_view name) {
   return problem == std::errc{} && end == name.data() + name.size() ? number : 0;
 }
 
-Error foreign(const std::string& directory, const std::string& why) {
+Error foreign_to_backups(const std::string& directory, const std::string& why) {
   return Error{ErrorCode::kUnsupportedFormat,
                "'" + directory + "' is not a directory of backups: " + why, Subcode::kForeignFile};
 }
@@ -56,7 +56,7 @@ Result<bool> holds_backups(FileSystem& files, const std::string& directory) {
     return Error{ErrorCode::kNotFound, "there is no directory of backups '" + directory + "'"};
   }
   if (!facts) return facts.error();
-  if (!facts->is_directory) return foreign(directory, "it is a file");
+  if (!facts->is_directory) return foreign_to_backups(directory, "it is a file");
   const auto names = files.list(directory);
   if (!names) return names.error();
   if (std::binary_search(names->begin(), names->end(), kBackupsIdentityFile)) return true;
@@ -70,7 +70,8 @@ Result<bool> holds_backups(FileSystem& files, const std::string& directory) {
       left_by_making = *empty;
     }
     if (left_by_making) continue;
-    return foreign(directory, "it holds '" + name + "' but no file '" + kBackupsIdentityFile + "'");
+    return foreign_to_backups(directory,
+                              "it holds '" + name + "' but no file '" + kBackupsIdentityFile + "'");
   }
   return false;
 }

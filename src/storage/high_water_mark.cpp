@@ -20,7 +20,7 @@ struct MarkBytes {
 };
 static_assert(sizeof(MarkBytes) == 64 && std::is_trivially_copyable_v<MarkBytes>);
 
-constexpr std::array<char, 8> kMagic = {'A', 'N', 'E', 'A', 'R', 'M', 'R', 'K'};
+constexpr std::array<char, 8> kMarkMagic = {'A', 'N', 'E', 'A', 'R', 'M', 'R', 'K'};
 constexpr std::uint64_t kPlaces = 2;
 constexpr std::uint64_t kPlaceBytes = 4'096;  // Two sectors of any disk, so one can be torn alone.
 constexpr std::uint64_t kFileBytes = kPlaces * kPlaceBytes;
@@ -34,7 +34,7 @@ std::uint64_t checksum_of(const MarkBytes& mark) {
 }
 
 MarkBytes make_mark(const StoreId& id, Sequence sequence, const FileListMark& files, bool clean) {
-  MarkBytes mark{kMagic, kFormatVersion, clean ? 1U : 0U, sequence, id, files, 0};
+  MarkBytes mark{kMarkMagic, kFormatVersion, clean ? 1U : 0U, sequence, id, files, 0};
   mark.checksum = checksum_of(mark);
   return mark;
 }
@@ -54,7 +54,7 @@ Result<std::optional<MarkBytes>> read_place(const File& file, const std::string&
   MarkBytes mark{};
   const auto got = file.read_at(place * kPlaceBytes, std::as_writable_bytes(std::span(&mark, 1)));
   if (!got) return got.error();
-  if (*got != sizeof(mark) || mark.magic != kMagic || mark.checksum != checksum_of(mark)) {
+  if (*got != sizeof(mark) || mark.magic != kMarkMagic || mark.checksum != checksum_of(mark)) {
     return std::optional<MarkBytes>{};
   }
   if (mark.format <= kFormatVersion) return std::optional<MarkBytes>(mark);

@@ -14,7 +14,7 @@
 namespace anear::storage {
 namespace {
 
-constexpr std::array<char, 8> kMagic = {'A', 'N', 'E', 'A', 'R', 'I', 'M', 'G'};
+constexpr std::array<char, 8> kImageMagic = {'A', 'N', 'E', 'A', 'R', 'I', 'M', 'G'};
 constexpr std::uint64_t kHeaderBytes = 4'096;
 constexpr std::uint64_t kAlignment = 64;
 constexpr std::uint32_t kBlockBytes = 64 << 10;
@@ -122,7 +122,8 @@ Status add_section(BlockWriter& writer, const ImageSectionOut& section) {
 /// Writes everything but the name: header last, so that an unfinished file has none.
 Result<std::uint64_t> write_all(File& file, const ImageHeader& header,
                                 std::span<const ImageSectionOut> sections) {
-  HeaderBytes head{kMagic, kFormatVersion, header.kind, header.store, header.sequence, 0, 0, {}, 0};
+  HeaderBytes head{
+      kImageMagic, kFormatVersion, header.kind, header.store, header.sequence, 0, 0, {}, 0};
   constexpr std::array<std::byte, kHeaderBytes> kNoHeader{};
   if (Status done = file.append(kNoHeader); !done) return std::move(done).error();
   BlockWriter writer(file);
@@ -168,7 +169,7 @@ Result<HeaderBytes> read_header(const File& file, const std::string& path, Trust
   if (!got) return got.error();
   const auto size = file.size();
   if (!size) return size.error();
-  if (*got < kMagic.size() || head.magic != kMagic) {
+  if (*got < kImageMagic.size() || head.magic != kImageMagic) {
     return Error{ErrorCode::kUnsupportedFormat, "'" + path + "' is not an image of anear",
                  Subcode::kForeignFile}
         .at_position(0);

@@ -13,6 +13,7 @@
 #include <shared_mutex>
 
 #include "anear/storage/byte_store.hpp"
+#include "closed_iterator.hpp"
 
 namespace anear::storage {
 namespace {
@@ -277,24 +278,13 @@ class MemoryIterator final : public ByteIterator {
   Status status_;
 };
 
-/// What a closed store hands out: nothing, and why.
-class ClosedIterator final : public ByteIterator {
- public:
-  bool valid() const override { return false; }
-  void next() override {}
-  void seek(std::string_view) override {}
-  std::string_view key() const override { return {}; }
-  std::string_view value() const override { return {}; }
-  Status status() const override { return Error{ErrorCode::kClosed, "the store is closed"}; }
-};
-
 class MemoryStore final : public ByteStore {
  public:
   MemoryStore(MergeFunction merge, std::string_view void_value)
       : state_(std::make_shared<State>(merge, void_value)) {}
 
   Status write(const WriteBatch& batch, bool) override {
-    if (closed_) return closed();
+    if (closed_) return closed_error();
     for (const WriteBatch::Entry& entry : batch.entries()) {
       if (entry.operation == WriteBatch::Operation::kMerge && !state_->can_merge()) {
         return invalid_argument("a merge in a store that was opened without a merge function");
@@ -306,17 +296,17 @@ class MemoryStore final : public ByteStore {
   Status sync() override { return check_writable(); }
   bool is_outdated() const override { return false; }
   bool files_were_replaced() const override { return false; }
-  Status check_writable() const override { return closed_ ? closed() : Status{}; }
+  Status check_writable() const override { return closed_ ? closed_error() : Status{}; }
   Result<std::optional<std::string>> get(Family family, std::string_view key,
                                          const ByteSnapshot* snapshot) const override {
-    if (closed_) return closed();
+    if (closed_) return closed_error();
     const std::shared_lock hold(state_->mutex());
     return look_up(state_->family(family), key, number_of(snapshot, *state_));
   }
   Result<std::vector<std::optional<std::string>>> get_many(
       Family family, std::span<const std::string> keys,
       const ByteSnapshot* snapshot) const override {
-    if (closed_) return closed();
+    if (closed_) return closed_error();
     const std::shared_lock hold(state_->mutex());
     std::vector<std::optional<std::string>> values;
     values.reserve(keys.size());
@@ -333,20 +323,20 @@ class MemoryStore final : public ByteStore {
     return std::make_unique<MemoryIterator>(state_, std::move(range), snapshot);
   }
   SnapshotPointer snapshot() const override { return std::make_shared<MemorySnapshot>(state_); }
-  Status reclaim(const KeyRange&) override { return closed_ ? closed() : Status{}; }
+  Status reclaim(const KeyRange&) override { return closed_ ? closed_error() : Status{}; }
   Result<PurgeReport> purge(const PurgeOptions&) override {
-    if (closed_) return closed();
+    if (closed_) return closed_error();
     return PurgeReport{};
   }
-  Status flush() override { return closed_ ? closed() : Status{}; }
+  Status flush() override { return closed_ ? closed_error() : Status{}; }
   Result<std::unique_ptr<ByteCheckpoint>> checkpoint() override {
     return invalid_argument("a store in memory has no files to copy");
   }
   Result<std::vector<StoredFile>> tables() const override {
-    if (closed_) return closed();
+    if (closed_) return closed_error();
     return std::vector<StoredFile>{};
   }
-  Status verify() const override { return closed_ ? closed() : Status{}; }
+  Status verify() const override { return closed_ ? closed_error() : Status{}; }
   std::vector<std::string> warnings() const override { return {}; }
   FileListMark file_list() const override { return {}; }
   std::uint64_t bytes_on_disk() const override { return 0; }
@@ -365,8 +355,6 @@ class MemoryStore final : public ByteStore {
   }
 
  private:
-  static Error closed() { return Error{ErrorCode::kClosed, "the store is closed"}; }
-
   std::shared_ptr<State> state_;
   std::atomic<bool> closed_{false};
 };

@@ -199,7 +199,7 @@ class LockedFile : public OsFile {
 
 void before_fork() { locked_files().mutex.lock(); }
 void in_parent_after_fork() { locked_files().mutex.unlock(); }
-void in_child_after_fork() {
+void close_locked_files_in_child() {
   LockedFiles& all = locked_files();
   for (LockedFile* file : all.files) file->close_in_child();
   all.files.clear();
@@ -208,7 +208,7 @@ void in_child_after_fork() {
 
 bool handle_forks() {
   static const bool registered =
-      ::pthread_atfork(before_fork, in_parent_after_fork, in_child_after_fork) == 0;
+      ::pthread_atfork(before_fork, in_parent_after_fork, close_locked_files_in_child) == 0;
   return registered;
 }
 

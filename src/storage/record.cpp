@@ -13,7 +13,7 @@ using Builder = flatbuffers::FlatBufferBuilder;
 template <typename T>
 using Offset = flatbuffers::Offset<T>;
 
-Error damaged(std::string_view bytes) {
+Error damaged_record(std::string_view bytes) {
   return Error{ErrorCode::kCorruption,
                "a stored record of " + std::to_string(bytes.size()) + " bytes is damaged",
                Subcode::kChecksum};
@@ -207,7 +207,7 @@ std::string encode_record(const RecordView& record) { return RecordEncoder().enc
 
 Result<StoredRecord> decode_record(std::string_view bytes, const RecordParts& parts) {
   Unsealed<fb::Record> record;
-  if (!record.open(bytes)) return damaged(bytes);
+  if (!record.open(bytes)) return damaged_record(bytes);
   StoredRecord out{header_of(*record),
                    to_string(*record->key()),
                    {},
@@ -217,7 +217,7 @@ Result<StoredRecord> decode_record(std::string_view bytes, const RecordParts& pa
     out.fields.reserve(record->fields()->size());
     for (const fb::Field* field : *record->fields()) {
       Value value = value_of(*field);
-      if (std::holds_alternative<Missing>(value)) return damaged(bytes);
+      if (std::holds_alternative<Missing>(value)) return damaged_record(bytes);
       out.fields.emplace_back(to_string(*field->name()), std::move(value));
     }
   }
@@ -230,7 +230,7 @@ Result<StoredRecord> decode_record(std::string_view bytes, const RecordParts& pa
 
 Result<std::string_view> decode_key(std::string_view bytes) {
   Unsealed<fb::Record> record;
-  if (!record.open(bytes)) return damaged(bytes);
+  if (!record.open(bytes)) return damaged_record(bytes);
   const char* const body = bytes.data() + kSealBytes;
   const flatbuffers::String& key = *record->key();
   // The root may be in a copy; the key's place in it is the same.
@@ -239,7 +239,7 @@ Result<std::string_view> decode_key(std::string_view bytes) {
 
 Result<RecordHeader> decode_header(std::string_view bytes) {
   Unsealed<fb::Record> record;
-  if (!record.open(bytes)) return damaged(bytes);
+  if (!record.open(bytes)) return damaged_record(bytes);
   return header_of(*record);
 }
 

@@ -45,7 +45,7 @@ IOStatus was_abandoned() {
 }
 
 /// Lists are begun anew far below it (DBOptions::max_manifest_file_size).
-constexpr std::size_t kListBytesMax = std::size_t{256} << 20;
+constexpr std::size_t kListBytesRead = std::size_t{256} << 20;
 
 std::span<const std::byte> bytes_of(const Slice& data) {
   return std::as_bytes(std::span(data.data(), data.size()));
@@ -470,7 +470,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   /// synced, and so nothing was built on it. Where what must be there is not whole, RocksDB says
   /// so.
   IOStatus open_list(const std::string& path, std::unique_ptr<rocksdb::FSSequentialFile>* result) {
-    const auto bytes = read_file(*files_, path, kListBytesMax);
+    const auto bytes = read_file(*files_, path, kListBytesRead);
     if (!bytes && bytes.error().code != ErrorCode::kLimitExceeded) return to_rocksdb(bytes.error());
     const WholeList whole = bytes ? whole_part_of(*bytes) : WholeList{};
     access_->listed_entry = whole.last_entry.value_or(LogFollows::kUnknown);

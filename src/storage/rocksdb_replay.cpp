@@ -13,7 +13,7 @@ namespace {
 
 // RocksDB's format of logs and lists: blocks with pieces of records, each behind
 // | masked CRC-32C of type and bytes u32 | length u16 | type u8 |.
-constexpr std::uint64_t kBlockBytes = 32'768;
+constexpr std::uint64_t kLogBlockBytes = 32'768;
 constexpr std::uint64_t kHeadBytes = 7;
 enum PieceType : std::uint8_t { kWhole = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
@@ -37,12 +37,13 @@ struct Piece {
 
 /// No value where no whole piece stands.
 std::optional<Piece> piece_at(std::string_view list, std::uint64_t at) {
-  const std::uint64_t left = kBlockBytes - at % kBlockBytes;
+  const std::uint64_t left = kLogBlockBytes - at % kLogBlockBytes;
   if (left < kHeadBytes) at += left;  // No head would fit: filled with zeros.
   if (list.size() < at + kHeadBytes) return {};
   const std::uint64_t length = number_at<std::uint16_t>(list, at + 4);
   const std::uint64_t end = at + kHeadBytes + length;
-  if (end > std::min<std::uint64_t>(list.size(), (at / kBlockBytes + 1) * kBlockBytes)) return {};
+  if (end > std::min<std::uint64_t>(list.size(), (at / kLogBlockBytes + 1) * kLogBlockBytes))
+    return {};
   const std::string_view checked = list.substr(at + 6, 1 + length);
   const std::uint32_t checksum = crc32c(std::as_bytes(std::span(checked.data(), checked.size())));
   if (checksum != unmasked(number_at<std::uint32_t>(list, at))) return {};

@@ -15,6 +15,7 @@
 
 #include "anear/storage/byte_store.hpp"
 #include "anear/storage/store_directory.hpp"
+#include "closed_iterator.hpp"
 #include "rocksdb_checkpoint.hpp"
 #include "rocksdb_fork.hpp"
 #include "rocksdb_options.hpp"
@@ -22,8 +23,6 @@
 
 namespace anear::storage {
 namespace {
-
-Error closed_error() { return Error{ErrorCode::kClosed, "the store is closed"}; }
 
 /// A writer keeps no more tables open; a reader holds up to as many, so that they can be read after
 /// the writer has removed them.
@@ -187,16 +186,6 @@ class RocksIterator final : public ByteIterator {
   KeyRange range_;
   rocksdb::Slice end_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
-};
-
-class ClosedIterator final : public ByteIterator {
- public:
-  bool valid() const override { return false; }
-  void next() override {}
-  void seek(std::string_view) override {}
-  std::string_view key() const override { return {}; }
-  std::string_view value() const override { return {}; }
-  Status status() const override { return closed_error(); }
 };
 
 class RocksCheckpoint final : public ByteCheckpoint {

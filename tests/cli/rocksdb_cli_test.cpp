@@ -14,6 +14,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_cli_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::bytes_of_file;
@@ -196,3 +198,5 @@ TEST_CASE("The command line erases by keys or filter and prints what may still h
   CHECK(filter.code == 1);
   CHECK(run("erase '" + path + "' others --key k1").code == 1);
 }
+
+}  // namespace rocksdb_cli_test

@@ -13,6 +13,8 @@
 #include "support/collection/batches.hpp"
 #include "support/collection/stores.hpp"
 
+namespace collection_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
@@ -529,3 +531,5 @@ TEST_CASE("Explain tells how an answer was made") {
   CHECK(hits->explain->matches == 100);
   CHECK(hits->explain->distances == 100);
 }
+
+}  // namespace collection_test

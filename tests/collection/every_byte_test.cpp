@@ -16,6 +16,8 @@
 #include "collection/store_keys.hpp"
 #include "support/every_change.hpp"
 
+namespace every_byte_test {
+
 using namespace anear;
 using anear::testing::for_each_cut;
 using anear::testing::for_each_flip;
@@ -149,3 +151,5 @@ TEST_CASE("A parameter that an index cannot have is read as its default") {
   manifest.vectors[0].parameters = {{"codes", 99}};
   CHECK(schema_of(manifest).error().code == ErrorCode::kCorruption);
 }
+
+}  // namespace every_byte_test

@@ -21,6 +21,8 @@
 #include "collection/field_keys.hpp"
 #include "filter/random_expressions.hpp"
 
+namespace field_index_test {
+
 using namespace anear;
 
 namespace {
@@ -393,3 +395,5 @@ TEST_CASE("A damaged container is an error of the filter that reads it") {
   }
   CHECK(records.resolved(bound("b = 5")).has_value());
 }
+
+}  // namespace field_index_test

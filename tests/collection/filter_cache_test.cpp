@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+namespace filter_cache_test {
+
 using namespace anear;
 
 namespace {
@@ -67,3 +69,5 @@ TEST_CASE("However many fields are touched, none is forgotten to be") {
   for (int i = 0; i < 70'000; ++i) cache.touch(1, "f" + std::to_string(i), 7);
   CHECK(cache.find(kA, 8) == nullptr);
 }
+
+}  // namespace filter_cache_test

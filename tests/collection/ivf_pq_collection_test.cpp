@@ -16,6 +16,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace ivf_pq_collection_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
@@ -292,3 +294,5 @@ TEST_CASE("After flush() the trained lists are on disk and nothing is left to in
   CHECK(std::get<IvfPqOptions>(docs->schema().vectors[0].index).train_from == 1'000);
 }
 #endif
+
+}  // namespace ivf_pq_collection_test

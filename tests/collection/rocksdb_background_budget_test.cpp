@@ -9,6 +9,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_background_budget_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::TempDirectory;
@@ -96,3 +98,5 @@ TEST_CASE("Nothing is counted as written in memory, and for a store that is read
   const Store reader = must_open(directory / "store", {.read_only = true});
   CHECK(must(reader.state()).written.total() == 0);
 }
+
+}  // namespace rocksdb_background_budget_test

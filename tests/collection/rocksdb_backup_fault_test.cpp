@@ -17,6 +17,8 @@
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_backup_fault_test {
+
 using namespace anear;
 using anear::test::must;
 using anear::test::must_open;
@@ -438,3 +440,5 @@ TEST_CASE("Backups and restores are refused where they would do harm") {
   CHECK(Store::backups(backups).error().subcode == Subcode::kNewerFormat);
   CHECK(Store::prune_backups(backups, 1).error().subcode == Subcode::kNewerFormat);
 }
+
+}  // namespace rocksdb_backup_fault_test

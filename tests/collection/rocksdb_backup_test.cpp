@@ -12,6 +12,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_backup_test {
+
 using namespace anear;
 using anear::test::add_docs;
 using anear::test::clustered_rows;
@@ -324,3 +326,5 @@ TEST_CASE("A store that is closed while it is backed up ends the backup", "[thre
   CHECK(report.error().code == ErrorCode::kClosed);
   CHECK(must(Store::backups(directory / "backups")).empty());
 }
+
+}  // namespace rocksdb_backup_test

@@ -13,6 +13,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_churn_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::TempDirectory;
@@ -161,3 +163,5 @@ TEST_CASE("Records that are replaced for ever take no more of the disk, and open
   CHECK(must(docs.stats()).slots <= 25 * kLive);  // What is between two images.
   CHECK(store.verify());
 }
+
+}  // namespace rocksdb_churn_test

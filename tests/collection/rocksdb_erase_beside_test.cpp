@@ -13,6 +13,8 @@
 #include "support/collection/erase_store.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_erase_beside_test {
+
 using namespace anear;
 using namespace anear::test::erasing;  // NOLINT(google-build-using-namespace): made for this.
 using anear::test::Batch;
@@ -247,3 +249,5 @@ TEST_CASE("Records are erased beside writers and searches, and nothing else is l
   for (std::size_t i = 0; i < written; ++i) CHECK(all.contains(key_of(i)));
   expect_whole(store, docs, all);
 }
+
+}  // namespace rocksdb_erase_beside_test

@@ -15,6 +15,8 @@
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_erase_fault_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::test::Canary;
@@ -142,3 +144,5 @@ TEST_CASE(
   CHECK(n > 60);
   CHECK(deleted > kept);
 }
+
+}  // namespace rocksdb_erase_fault_test

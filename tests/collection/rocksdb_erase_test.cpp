@@ -11,6 +11,8 @@
 #include "support/collection/erase_store.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_erase_test {
+
 using namespace anear;
 using namespace anear::test::erasing;  // NOLINT(google-build-using-namespace): made for this.
 using anear::test::Batch;
@@ -261,3 +263,5 @@ TEST_CASE("An erase is refused where nothing can be written, and works in memory
   CHECK(receipt.files.empty());
   expect_whole(memory, scratch, without(before, {erased.key}));
 }
+
+}  // namespace rocksdb_erase_test

@@ -14,6 +14,8 @@
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_every_fault_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::testing::Fault;
@@ -171,3 +173,5 @@ TEST_CASE("Whichever change of the disk fails, what was acknowledged is there af
   }
   report("faults", tried);
 }
+
+}  // namespace rocksdb_every_fault_test

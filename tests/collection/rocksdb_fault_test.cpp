@@ -14,6 +14,8 @@
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_fault_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
@@ -365,3 +367,5 @@ TEST_CASE("That a store is open for writing is on the disk before its first comm
   CHECK(of_mark[of_mark.size() - 2] == Operation::kWrite);
   CHECK(of_mark.back() == Operation::kSync);
 }
+
+}  // namespace rocksdb_fault_test

@@ -9,6 +9,8 @@
 #include "collection/field_index.hpp"
 #include "temp_directory.hpp"
 
+namespace rocksdb_field_index_test {
+
 using namespace anear;
 
 namespace {
@@ -72,3 +74,5 @@ TEST_CASE("Filters resolve the same over RocksDB, with operands merged in any gr
     REQUIRE((*store)->close());
   }
 }
+
+}  // namespace rocksdb_field_index_test

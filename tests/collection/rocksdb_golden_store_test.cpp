@@ -18,6 +18,8 @@
 #include "support/directory_state.hpp"
 #include "support/tar.hpp"
 
+namespace rocksdb_golden_store_test {
+
 using namespace anear;
 using anear::test::must_open;
 using anear::testing::bytes_of_file;
@@ -372,3 +374,5 @@ TEST_CASE("What the code at hand writes is what the golden stores hold") {
     overwrite_file(file, packed);
   }
 }
+
+}  // namespace rocksdb_golden_store_test

@@ -11,6 +11,8 @@
 #include "support/hard_rows.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_hard_rows_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::TempDirectory;
@@ -86,3 +88,5 @@ TEST_CASE("A target of recall holds for rows that 8-bit codes do not tell apart"
     REQUIRE(store.verify());
   }
 }
+
+}  // namespace rocksdb_hard_rows_test

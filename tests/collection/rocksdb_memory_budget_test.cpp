@@ -13,6 +13,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_memory_budget_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::testing::TempDirectory;
@@ -207,3 +209,5 @@ TEST_CASE("A bound in which the database has no room is refused") {
   CHECK(refused.error().code == ErrorCode::kInvalidArgument);
   CHECK(refused.error().message.find("16777216") != std::string::npos);
 }
+
+}  // namespace rocksdb_memory_budget_test

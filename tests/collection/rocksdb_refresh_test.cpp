@@ -16,6 +16,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_refresh_test {
+
 using namespace anear;
 using anear::test::add_docs;
 using anear::test::Batch;
@@ -460,3 +462,5 @@ TEST_CASE("Threads of a reader see whole batches while it refreshes") {
   two.join();
   CHECK(torn == 0);
 }
+
+}  // namespace rocksdb_refresh_test

@@ -14,6 +14,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_repair_test {
+
 using namespace anear;
 using anear::storage::ByteStore;
 using anear::storage::Family;
@@ -197,3 +199,5 @@ TEST_CASE("repair() wants a store on disk that nobody has open, with all of its 
     CHECK(Store::repair(path).error().code == ErrorCode::kLocked);
   }
 }
+
+}  // namespace rocksdb_repair_test

@@ -17,6 +17,8 @@
 #include "support/quota_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_resume_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::test::clustered_rows;
@@ -319,3 +321,5 @@ TEST_CASE("A store that was opened read-only, or is closed, does not resume") {
   Store memory = test::memory_store();
   expect_ok(memory.resume());
 }
+
+}  // namespace rocksdb_resume_test

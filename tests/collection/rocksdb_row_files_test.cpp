@@ -17,6 +17,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_row_files_test {
+
 using namespace anear;
 using anear::test::add_docs;
 using anear::test::clustered_rows;
@@ -279,3 +281,5 @@ TEST_CASE(
   expect_rows(*docs, rows, 500);
   CHECK(store.verify());
 }
+
+}  // namespace rocksdb_row_files_test

@@ -12,6 +12,8 @@
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_salvage_test {
+
 using namespace anear;
 using anear::test::add_docs;
 using anear::test::clustered_rows;
@@ -213,3 +215,5 @@ TEST_CASE("Whichever change of recover() fails, the store is refused as before, 
   CHECK(failed >= 8);  // Directory, three files and the mark, synced; names; marks.
   CHECK(refused >= failed - 1);
 }
+
+}  // namespace rocksdb_salvage_test

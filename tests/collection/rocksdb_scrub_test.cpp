@@ -23,6 +23,8 @@
 #include "support/fault_file_system.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_scrub_test {
+
 using namespace anear;
 using anear::test::file_in;
 using anear::test::must;
@@ -386,3 +388,5 @@ TEST_CASE("What reads a whole file survives that it is cut beneath an open store
     if (!store) CHECK(store.error().code == ErrorCode::kCorruption);
   }
 }
+
+}  // namespace rocksdb_scrub_test

@@ -16,6 +16,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_slot_reuse_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::TempDirectory;
@@ -260,3 +262,5 @@ TEST_CASE("A pinned handle is taken back once its time is over and something is 
   expect_round(docs, 2);
   expect_round(must(docs.pinned()), 2);
 }
+
+}  // namespace rocksdb_slot_reuse_test

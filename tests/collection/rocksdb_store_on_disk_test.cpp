@@ -15,6 +15,8 @@
 #include "support/directory_state.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_store_on_disk_test {
+
 using namespace anear;
 using anear::test::add_docs;
 using anear::test::Batch;
@@ -575,3 +577,5 @@ TEST_CASE(
   CHECK_FALSE(docs->stats()->degraded);
   CHECK(store.verify());
 }
+
+}  // namespace rocksdb_store_on_disk_test

@@ -19,6 +19,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_verify_test {
+
 using namespace anear;
 using anear::storage::ByteStore;
 using anear::storage::Family;
@@ -320,3 +322,5 @@ TEST_CASE("verify() tells how far it is, ends with all that there is, and stops 
     }
   }
 }
+
+}  // namespace rocksdb_verify_test

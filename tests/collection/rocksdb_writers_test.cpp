@@ -17,6 +17,8 @@
 #include "support/temp_directory.hpp"
 #include "support/threads.hpp"
 
+namespace rocksdb_writers_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::Fault;
@@ -79,3 +81,5 @@ TEST_CASE("A sync that fails leaves no write beside it acknowledged and lost", "
     CHECK_FALSE(must(docs.get(keys, {}))[0]);
   }
 }
+
+}  // namespace rocksdb_writers_test

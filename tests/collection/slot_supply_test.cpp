@@ -9,6 +9,8 @@
 #include "collection/key_table.hpp"
 #include "collection/slot_algebra.hpp"
 
+namespace slot_supply_test {
+
 using namespace anear;
 
 namespace {
@@ -101,3 +103,5 @@ TEST_CASE("Keys of the greatest length are kept whole, also where a slot has a s
   CHECK(table.key(5, 2) == second);
   CHECK(table.key(5, 100) == second);
 }
+
+}  // namespace slot_supply_test

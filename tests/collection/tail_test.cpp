@@ -18,6 +18,8 @@
 #include "support/collection/stores.hpp"
 #include "support/random_rows.hpp"
 
+namespace tail_test {
+
 using namespace anear;
 using anear::test::add_docs;
 using anear::test::clustered_rows;
@@ -148,3 +150,5 @@ TEST_CASE("While somebody searches, writers keep the tail shorter than its bound
   CHECK(longest <= kSearchedMax);
   CHECK(docs->stats()->stalls > 0);
 }
+
+}  // namespace tail_test

@@ -18,6 +18,8 @@
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
 
+namespace threads_test {
+
 using namespace anear;
 using namespace anear::test;
 using anear::testing::TempDirectory;
@@ -207,3 +209,5 @@ TEST_CASE("A store is closed beside calls, which end or say that it is closed", 
     CHECK(wrong == 0);
   }
 }
+
+}  // namespace threads_test

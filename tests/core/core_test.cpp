@@ -15,7 +15,7 @@
 #include "anear/core/random.hpp"
 #include "anear/core/slot_set.hpp"
 
-namespace anear {
+namespace anear::core_test {
 namespace {
 
 TEST_CASE("A Result holds its value or its error") {
@@ -103,4 +103,4 @@ TEST_CASE("parallel_for covers every index once, stops when told, and passes exc
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::core_test

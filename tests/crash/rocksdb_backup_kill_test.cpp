@@ -17,6 +17,8 @@
 #include "support/temp_directory.hpp"
 #include "support/worker.hpp"
 
+namespace rocksdb_backup_kill_test {
+
 using namespace anear;
 using anear::test::NumberedBatches;
 using anear::testing::say;
@@ -108,3 +110,5 @@ TEST_CASE("A process that is killed while it takes or removes backups leaves who
     CHECK(there == wanted);
   }
 }
+
+}  // namespace rocksdb_backup_kill_test

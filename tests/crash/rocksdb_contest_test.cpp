@@ -30,6 +30,8 @@
 #include "support/collection/batches.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_contest_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::testing::report;
@@ -409,3 +411,5 @@ TEST_CASE("Readers in other processes see whole batches, outlive the writer and 
   report("looks", shared->looks);
   report("refused", shared->refused);
 }
+
+}  // namespace rocksdb_contest_test

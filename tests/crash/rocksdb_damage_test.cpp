@@ -27,6 +27,8 @@
 #include "support/lost_power.hpp"
 #include "support/traced_disk.hpp"
 
+namespace rocksdb_damage_test {
+
 using namespace anear;
 using anear::test::NumberedBatches;
 using anear::testing::DiskChange;
@@ -336,3 +338,5 @@ TEST_CASE("Two files that have each other's bytes are told, or every answer is r
   CHECK(outcomes.seen() > 10);
   outcomes.publish("swapped files");
 }
+
+}  // namespace rocksdb_damage_test

@@ -19,6 +19,8 @@
 #include "support/temp_directory.hpp"
 #include "support/worker.hpp"
 
+namespace rocksdb_erase_kill_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::test::Canary;
@@ -140,3 +142,5 @@ TEST_CASE("A process that is killed while it erases leaves nothing that is not f
   }
   CHECK((kills < 10 || unfinished > 0));
 }
+
+}  // namespace rocksdb_erase_kill_test

@@ -24,6 +24,8 @@
 #include "support/temp_directory.hpp"
 #include "support/worker.hpp"
 
+namespace rocksdb_kill_point_test {
+
 using namespace anear;
 using anear::test::NumberedBatches;
 using anear::testing::KillPoint;
@@ -246,3 +248,5 @@ TEST_CASE("A writer that is killed at any point of what it does on the disk lose
   report("points", passed.size());
   report("kills", killed);
 }
+
+}  // namespace rocksdb_kill_point_test

@@ -19,6 +19,8 @@
 #include "support/temp_directory.hpp"
 #include "support/worker.hpp"
 
+namespace rocksdb_kill_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::testing::report;
@@ -233,3 +235,5 @@ TEST_CASE("A killed durable writer loses nothing that it acknowledged") {
 TEST_CASE("A killed buffered writer loses nothing that it acknowledged") {
   kill_again_and_again(Durability::kBuffered);
 }
+
+}  // namespace rocksdb_kill_test

@@ -24,6 +24,8 @@
 #include "support/lost_power.hpp"
 #include "support/traced_disk.hpp"
 
+namespace rocksdb_power_loss_test {
+
 using namespace anear;
 using anear::test::NumberedBatches;
 using anear::testing::DiskChange;
@@ -243,3 +245,5 @@ TEST_CASE("Whatever a power cut leaves of the disk, nothing acknowledged is lost
   }
   report("images", images);
 }
+
+}  // namespace rocksdb_power_loss_test

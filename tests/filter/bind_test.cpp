@@ -7,6 +7,8 @@
 
 #include "anear/filter/parser.hpp"
 
+namespace bind_test {
+
 using namespace anear;
 
 namespace {
@@ -251,3 +253,5 @@ TEST_CASE("Binding makes one form of equal lists") {
   CHECK(to_text(bound("made = '1970-01-01T02:00:00+02:00'").expression()) ==
         "made = timestamp '1970-01-01T00:00:00Z'");
 }
+
+}  // namespace bind_test

@@ -12,6 +12,8 @@
 
 #include "filter/random_expressions.hpp"
 
+namespace parser_test {
+
 using namespace anear;
 
 namespace {
@@ -349,3 +351,5 @@ TEST_CASE("Any bytes parse or fail inside of the text") {
     check(text);
   }));
 }
+
+}  // namespace parser_test

@@ -12,6 +12,8 @@
 #include "anear/filter/timestamp.hpp"
 #include "filter/random_expressions.hpp"
 
+namespace value_test {
+
 using namespace anear;
 
 TEST_CASE("Numbers of both kinds compare exactly") {
@@ -127,3 +129,5 @@ TEST_CASE("JSON is accepted exactly when it is JSON") {
   }
   CHECK(rc::check("any bytes", [](const std::string& bytes) { (void)is_valid_json(bytes); }));
 }
+
+}  // namespace value_test

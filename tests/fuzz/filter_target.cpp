@@ -9,6 +9,7 @@
 #include "target.hpp"
 
 namespace anear::fuzz {
+namespace filter_target {
 namespace {
 
 const std::vector<Parameter>& parameters() {
@@ -119,8 +120,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace filter_target
 
 extern const Target kFilterTarget;
-const Target kFilterTarget = {"filter", run, seeds, 10'000};
+const Target kFilterTarget = {"filter", filter_target::run, filter_target::seeds, 10'000};
 
 }  // namespace anear::fuzz

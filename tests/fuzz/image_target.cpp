@@ -14,6 +14,7 @@
 #include "support/temp_directory.hpp"
 
 namespace anear::fuzz {
+namespace image_target {
 namespace {
 
 using namespace storage;
@@ -118,8 +119,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace image_target
 
 extern const Target kImageTarget;
-const Target kImageTarget = {"image", run, seeds, 10'000};
+const Target kImageTarget = {"image", image_target::run, image_target::seeds, 10'000};
 
 }  // namespace anear::fuzz

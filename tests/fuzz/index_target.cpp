@@ -18,6 +18,7 @@
 #include "target.hpp"
 
 namespace anear::fuzz {
+namespace index_target {
 namespace {
 
 constexpr std::size_t kNearest = 5;
@@ -221,8 +222,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace index_target
 
 extern const Target kIndexTarget;
-const Target kIndexTarget = {"index", run, seeds, 4'000};
+const Target kIndexTarget = {"index", index_target::run, index_target::seeds, 4'000};
 
 }  // namespace anear::fuzz

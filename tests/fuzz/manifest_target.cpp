@@ -4,6 +4,7 @@
 #include "sealed_bytes.hpp"
 
 namespace anear::fuzz {
+namespace manifest_target {
 namespace {
 
 using namespace storage;
@@ -59,8 +60,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace manifest_target
 
 extern const Target kManifestTarget;
-const Target kManifestTarget = {"manifest", run, seeds, 10'000};
+const Target kManifestTarget = {"manifest", manifest_target::run, manifest_target::seeds, 10'000};
 
 }  // namespace anear::fuzz

@@ -8,6 +8,7 @@
 #include "support/memory_files.hpp"
 
 namespace anear::fuzz {
+namespace mark_target {
 namespace {
 
 using namespace storage;
@@ -124,8 +125,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace mark_target
 
 extern const Target kMarkTarget;
-const Target kMarkTarget = {"mark", run, seeds, 20'000};
+const Target kMarkTarget = {"mark", mark_target::run, mark_target::seeds, 20'000};
 
 }  // namespace anear::fuzz

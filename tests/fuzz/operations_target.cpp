@@ -16,6 +16,7 @@
 #include "target.hpp"
 
 namespace anear::fuzz {
+namespace operations_target {
 namespace {
 
 constexpr std::size_t kDimension = 3;
@@ -556,8 +557,10 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace operations_target
 
 extern const Target kOperationsTarget;
-const Target kOperationsTarget = {"operations", run, seeds, 150};
+const Target kOperationsTarget = {"operations", operations_target::run, operations_target::seeds,
+                                  150};
 
 }  // namespace anear::fuzz

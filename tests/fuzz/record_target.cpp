@@ -5,6 +5,7 @@
 #include "sealed_bytes.hpp"
 
 namespace anear::fuzz {
+namespace record_target {
 namespace {
 
 using storage::StoredRecord;
@@ -57,8 +58,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace record_target
 
 extern const Target kRecordTarget;
-const Target kRecordTarget = {"record", run, seeds, 20'000};
+const Target kRecordTarget = {"record", record_target::run, record_target::seeds, 20'000};
 
 }  // namespace anear::fuzz

@@ -19,6 +19,7 @@
 #include "support/temp_directory.hpp"
 
 namespace anear::fuzz {
+namespace store_target {
 namespace {
 
 using storage::ByteStore;
@@ -219,8 +220,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace store_target
 
 extern const Target kStoreTarget;
-const Target kStoreTarget = {"store", run, seeds, 10};
+const Target kStoreTarget = {"store", store_target::run, store_target::seeds, 10};
 
 }  // namespace anear::fuzz

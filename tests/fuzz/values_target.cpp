@@ -6,6 +6,7 @@
 #include "sealed_bytes.hpp"
 
 namespace anear::fuzz {
+namespace values_target {
 namespace {
 
 using Merged = std::optional<std::string>;
@@ -120,8 +121,9 @@ std::vector<std::string> seeds() {
 }
 
 }  // namespace
+}  // namespace values_target
 
 extern const Target kValuesTarget;
-const Target kValuesTarget = {"values", run, seeds, 20'000};
+const Target kValuesTarget = {"values", values_target::run, values_target::seeds, 20'000};
 
 }  // namespace anear::fuzz

@@ -13,7 +13,7 @@
 
 #include "random_rows.hpp"
 
-namespace anear {
+namespace anear::flat_index_test {
 namespace {
 
 double reference_distance(Metric metric, const float* a, const float* b, std::size_t dimension) {
@@ -172,4 +172,4 @@ TEST_CASE("FlatIndex never returns a deleted row and gives all there are when k 
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::flat_index_test

@@ -8,6 +8,8 @@
 #include "anear/index/any_index.hpp"
 #include "index_checks.hpp"
 
+namespace hard_rows_test {
+
 using namespace anear;
 using namespace anear::test;
 
@@ -69,3 +71,5 @@ TEST_CASE("FlatIndex compares rows where 8-bit codes do not tell them apart") {
 TEST_CASE("HnswIndex keeps its target where 8-bit codes do not tell rows apart") {
   for (const HardRows& kind : hard_rows()) check_built(HnswOptions{}, kind);
 }
+
+}  // namespace hard_rows_test

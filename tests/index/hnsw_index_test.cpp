@@ -16,7 +16,7 @@
 #include "random_rows.hpp"
 #include "temp_directory.hpp"
 
-namespace anear {
+namespace anear::hnsw_index_test {
 namespace {
 
 const std::size_t kRows = test::takes_few_rows() ? 1'600 : 4'000;
@@ -375,4 +375,4 @@ TEST_CASE("A recall that was measured and never reached means an exact search") 
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::hnsw_index_test

@@ -15,7 +15,7 @@
 #include "random_rows.hpp"
 #include "temp_directory.hpp"
 
-namespace anear {
+namespace anear::ivf_pq_index_test {
 namespace {
 
 const std::size_t kRows = test::takes_few_rows() ? 1'600 : 4'000;
@@ -538,4 +538,4 @@ TEST_CASE("Damaged sections of an IVF-PQ index are refused or searched without h
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::ivf_pq_index_test

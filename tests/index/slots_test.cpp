@@ -11,7 +11,7 @@
 #include "index_checks.hpp"
 #include "random_rows.hpp"
 
-namespace anear {
+namespace anear::slots_test {
 namespace {
 
 constexpr std::size_t kCount = 600;
@@ -103,4 +103,4 @@ TEMPLATE_TEST_CASE("Rows are replaced and deleted beside searches", "[threads]",
   CHECK(index.table().verify());
 }
 
-}  // namespace anear
+}  // namespace anear::slots_test

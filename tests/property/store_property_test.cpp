@@ -10,6 +10,8 @@
 #include "support/collection/batches.hpp"
 #include "support/temp_directory.hpp"
 
+namespace store_property_test {
+
 using namespace anear;
 using anear::test::Batch;
 using anear::testing::TempDirectory;
@@ -357,3 +359,5 @@ TEST_CASE("A store on disk does what a map and brute force do, also when opened 
   CHECK(rc::check([] { run_random_operations(false); }));
 }
 #endif
+
+}  // namespace store_property_test

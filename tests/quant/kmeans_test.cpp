@@ -9,7 +9,7 @@
 
 #include "random_rows.hpp"
 
-namespace anear {
+namespace anear::kmeans_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 41;
@@ -121,4 +121,4 @@ TEST_CASE("random_subset draws different numbers below the bound") {
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::kmeans_test

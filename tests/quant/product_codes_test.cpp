@@ -7,7 +7,7 @@
 
 #include "random_rows.hpp"
 
-namespace anear {
+namespace anear::product_codes_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 43;
@@ -120,4 +120,4 @@ TEST_CASE("ProductCodes is the same for any number of threads, and when made fro
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::product_codes_test

@@ -9,7 +9,7 @@
 #include "anear/quant/product_codes.hpp"
 #include "random_rows.hpp"
 
-namespace anear {
+namespace anear::rotation_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 47;
@@ -121,4 +121,4 @@ TEST_CASE("Rotation is the same for the same points") {
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::rotation_test

@@ -12,7 +12,7 @@
 #include "anear/core/random.hpp"
 #include "random_rows.hpp"
 
-namespace anear {
+namespace anear::scalar_codes_test {
 namespace {
 
 std::vector<int> code_of(const std::vector<float>& row) {
@@ -136,4 +136,4 @@ TEST_CASE("Rows and queries may stand at any address") {
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::scalar_codes_test

@@ -13,7 +13,7 @@
 #include "anear/simd/isa.hpp"
 #include "anear/simd/kernels.hpp"
 
-namespace anear {
+namespace anear::dispatch_test {
 namespace {
 
 // isa() of a fresh run of this very program with ANEAR_ISA = `wanted` (unset when empty).
@@ -67,4 +67,4 @@ TEST_CASE("kernels() gives the asked table, or the default one where the machine
 TEST_CASE("AVX-512 is carried but never the default") { CHECK(detected_isa() != Isa::kAvx512); }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::dispatch_test

@@ -14,7 +14,7 @@
 #include "anear/core/types.hpp"
 #include "anear/simd/kernels.hpp"
 
-namespace anear {
+namespace anear::half_conversion_test {
 namespace {
 
 std::vector<Isa> isas() {
@@ -184,4 +184,4 @@ TEST_CASE("Conversions touch exactly as many numbers as they are told") {
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::half_conversion_test

@@ -13,7 +13,7 @@
 #include "anear/simd/kernels.hpp"
 #include "support/guarded_bytes.hpp"
 
-namespace anear {
+namespace anear::kernels_agree_test {
 namespace {
 
 using test::GuardedBytes;
@@ -242,4 +242,4 @@ TEST_CASE("Kernels of an empty vector return zero") {
 }
 
 }  // namespace
-}  // namespace anear
+}  // namespace anear::kernels_agree_test

@@ -5,6 +5,8 @@
 #include "storage/schema/backup_generated.h"
 #include "storage/sealed.hpp"
 
+namespace backup_manifest_test {
+
 using namespace anear;
 using namespace anear::storage;
 
@@ -75,3 +77,5 @@ TEST_CASE("A backup's manifest of a newer format is refused as that") {
   CHECK(newer.error().code == ErrorCode::kUnsupportedFormat);
   CHECK(newer.error().subcode == Subcode::kNewerFormat);
 }
+
+}  // namespace backup_manifest_test

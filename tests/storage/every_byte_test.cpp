@@ -12,6 +12,8 @@
 #include "support/memory_files.hpp"
 #include "support/temp_directory.hpp"
 
+namespace every_byte_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::bytes_of_file;
@@ -141,3 +143,5 @@ TEST_CASE("Every flip and cut of a small image is refused: header, sections and 
   for (const std::size_t more : {1U, 63U, 64U, 4'096U})
     CHECK(is_refused(bytes + std::string(more, '\0')));
 }
+
+}  // namespace every_byte_test

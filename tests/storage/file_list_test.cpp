@@ -9,6 +9,8 @@
 #include "anear/core/checksum.hpp"
 #include "support/temp_directory.hpp"
 
+namespace file_list_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::overwrite_file;
@@ -99,3 +101,5 @@ TEST_CASE("A list that was cut, changed, set back or lost is found out") {
   overwrite_file(directory / "CURRENT", "MANIFEST-000006\n");
   CHECK(check(mark));
 }
+
+}  // namespace file_list_test

@@ -10,6 +10,8 @@
 #include "fault_file_system.hpp"
 #include "temp_directory.hpp"
 
+namespace file_system_test {
+
 using namespace anear;
 using namespace anear::storage;
 using namespace anear::testing;
@@ -132,3 +134,5 @@ TEST_CASE("is_within follows links and takes what is missing for what it would b
   }
   CHECK_FALSE(within("a", "missing"));
 }
+
+}  // namespace file_system_test

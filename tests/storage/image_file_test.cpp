@@ -6,6 +6,8 @@
 
 #include "temp_directory.hpp"
 
+namespace image_file_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::bytes_of_file;
@@ -145,3 +147,5 @@ TEST_CASE("An image of another store, or no image at all, is named as such") {
   REQUIRE_FALSE(missing);
   CHECK(missing.error().code == ErrorCode::kNotFound);
 }
+
+}  // namespace image_file_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace manifest_test {
+
 using namespace anear;
 using namespace anear::storage;
 
@@ -70,3 +72,5 @@ TEST_CASE("A manifest cannot name an image outside of the images' directory") {
     CHECK(read.error().code == ErrorCode::kCorruption);
   }
 }
+
+}  // namespace manifest_test

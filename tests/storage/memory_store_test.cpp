@@ -5,6 +5,8 @@
 
 #include "byte_store_contract.hpp"
 
+namespace memory_store_test {
+
 using namespace anear::testing;
 
 namespace {
@@ -77,3 +79,5 @@ TEST_CASE("MemoryStore may be written, read and walked by several threads") {
   writer.join();
   CHECK_FALSE(torn);
 }
+
+}  // namespace memory_store_test

@@ -6,6 +6,8 @@
 
 #include "anear/storage/checksum.hpp"
 
+namespace record_test {
+
 using namespace anear;
 using namespace anear::storage;
 
@@ -116,3 +118,5 @@ TEST_CASE("Any bytes behind a right checksum are read safely or refused") {
     if (record) CHECK(*key == record->key);
   }
 }
+
+}  // namespace record_test

@@ -9,6 +9,8 @@
 #include "fault_file_system.hpp"
 #include "temp_directory.hpp"
 
+namespace rocksdb_fault_test {
+
 using namespace anear;
 using namespace anear::testing;
 using anear::storage::ByteStoreOptions;
@@ -373,3 +375,5 @@ TEST_CASE("An abandoned store reads on and changes no file, not even when it is 
   const auto again = open(directory.path());
   for (const char* key : {"a", "b", "e", "f"}) CHECK(has_pair(*again, key));
 }
+
+}  // namespace rocksdb_fault_test

@@ -10,6 +10,8 @@
 #include "fault_file_system.hpp"
 #include "temp_directory.hpp"
 
+namespace rocksdb_log_test {
+
 using namespace anear;
 using namespace anear::testing;
 namespace fs = std::filesystem;
@@ -121,3 +123,5 @@ TEST_CASE("A full disk takes records as long as they find room, though nothing c
   CHECK(files->failures() > 0);
   check_holds(*writer, 20);
 }
+
+}  // namespace rocksdb_log_test

@@ -12,6 +12,8 @@
 #include "support/byte_store_contract.hpp"
 #include "support/temp_directory.hpp"
 
+namespace rocksdb_purge_test {
+
 using namespace anear;
 using namespace anear::testing;
 using anear::storage::ByteStore;
@@ -173,3 +175,5 @@ TEST_CASE("A purge can be stopped at each step, and done again") {
   REQUIRE(store->close());
   CHECK(store->purge({}).error().code == ErrorCode::kClosed);
 }
+
+}  // namespace rocksdb_purge_test

@@ -14,6 +14,8 @@
 #include "support/temp_directory.hpp"
 #include "support/traced_disk.hpp"
 
+namespace rocksdb_replay_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::DiskFiles;
@@ -256,3 +258,5 @@ TEST_CASE("A new list of files has its name on the disk before it is named as th
   }
   CHECK(renames > 0);
 }
+
+}  // namespace rocksdb_replay_test

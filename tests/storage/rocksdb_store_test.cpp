@@ -13,6 +13,8 @@
 #include "fault_file_system.hpp"
 #include "temp_directory.hpp"
 
+namespace rocksdb_store_test {
+
 using namespace anear::testing;
 using anear::storage::ByteStoreOptions;
 
@@ -231,3 +233,5 @@ TEST_CASE("RocksStore opened read-only stays readable when its writer has replac
     CHECK(value_of(*reader, Family::kKeys, std::string(1, key)) == "old");
   CHECK_FALSE(writer->is_outdated());
 }
+
+}  // namespace rocksdb_store_test

@@ -6,6 +6,8 @@
 #include "anear/storage/high_water_mark.hpp"
 #include "temp_directory.hpp"
 
+namespace store_directory_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::bytes_of_file;
@@ -120,3 +122,5 @@ TEST_CASE("A mark torn at any byte leaves the one before") {
   std::filesystem::remove(directory / "MARK");
   CHECK(HighWaterMark::read(files, directory.path(), id).error().code == ErrorCode::kCorruption);
 }
+
+}  // namespace store_directory_test

@@ -12,6 +12,8 @@
 #include "directory_state.hpp"
 #include "temp_directory.hpp"
 
+namespace store_lock_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::state_of;
@@ -159,3 +161,5 @@ TEST_CASE("A lock whose file was removed or moved away says so ever after, and c
   }
   CHECK(is_refused(lock->check(files)));
 }
+
+}  // namespace store_lock_test

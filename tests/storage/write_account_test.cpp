@@ -15,6 +15,8 @@
 #include "fault_file_system.hpp"
 #include "temp_directory.hpp"
 
+namespace write_account_test {
+
 using namespace anear;
 using namespace anear::storage;
 using anear::testing::Fault;
@@ -121,3 +123,5 @@ TEST_CASE("Whoever waits for the rate of writing goes on when it is lifted", "[t
   account.add(Purpose::kImages, 1'000'000);
   CHECK(account.written().images == 5'000'000);
 }
+
+}  // namespace write_account_test
