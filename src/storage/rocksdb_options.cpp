@@ -185,7 +185,7 @@ RocksdbParts make_parts(std::shared_ptr<FileSystem> files, const ByteStoreOption
   return parts;
 }
 
-rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_max) {
+rocksdb::DBOptions database_options(const RocksdbParts& parts, const TableLimits& tables) {
   rocksdb::DBOptions options;
   options.env = parts.env.get();
   options.create_if_missing = true;
@@ -197,7 +197,8 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_m
   options.db_write_buffer_size = parts.buffer_bytes;
   options.max_total_wal_size = 64 * kMiB;
   options.max_background_jobs = 2;
-  options.max_open_files = tables_open_max;
+  options.max_open_files = tables.open_max;
+  options.max_file_opening_threads = tables.opening_threads;
   options.max_manifest_file_size = kListBytesMax;
   options.max_bgerror_resume_count = 0;  // After a failure its files are opened again.
   options.skip_stats_update_on_db_open = true;

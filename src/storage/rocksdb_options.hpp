@@ -66,8 +66,13 @@ Error to_error(const rocksdb::Status& status);
 
 /// `files`: what carries all file operations. Of `options` those on memory and values count.
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files, const ByteStoreOptions& options);
-/// `tables_open_max` −1: all, from the opening on.
-rocksdb::DBOptions database_options(const RocksdbParts& parts, int tables_open_max);
+struct TableLimits {
+  /// A writer keeps no more tables open; a reader holds up to as many (−1), so that they can be
+  /// read after the writer has removed them.
+  int open_max = 256;
+  int opening_threads = 16;
+};
+rocksdb::DBOptions database_options(const RocksdbParts& parts, const TableLimits& tables);
 /// In the order of Family, behind RocksDB's obligatory "default", which stays empty.
 std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksdbParts& parts,
                                                                 MergeFunction merge);

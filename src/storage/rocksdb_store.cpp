@@ -24,10 +24,6 @@
 namespace anear::storage {
 namespace {
 
-/// A writer keeps no more tables open; a reader holds up to as many, so that they can be read after
-/// the writer has removed them.
-constexpr int kTablesOpenMax = 256;
-
 /// What of a log changes with every write: its size and, where it was reserved, the end of what it
 /// holds (each record has a header that is not zero).
 struct LogEnds {
@@ -125,15 +121,19 @@ struct Database {
     if (const auto logs = logs_in(*options.file_system, options.directory)) opened_logs = *logs;
     if (const auto list = list_in_use(*options.file_system, options.directory)) opened = *list;
   }
-  /// For how many tables at most.
-  int tables_open_max() const {
-    if (!options.read_only) return kTablesOpenMax;
+  /// How the tables that are there are opened.
+  TableLimits table_limits() const {
+    TableLimits limits;
     const auto names = options.file_system->list(options.directory);
-    if (!names) return kTablesOpenMax;
+    if (!names) return limits;
     const auto tables = std::count_if(names->begin(), names->end(), [](const std::string& name) {
       return name.ends_with(".sst");
     });
-    return tables <= kTablesOpenMax ? -1 : kTablesOpenMax;
+    if (options.read_only && tables <= limits.open_max) limits.open_max = -1;
+    // RocksDB starts all threads for each family, however few tables it has.
+    constexpr std::ptrdiff_t kFewTables = 64;
+    if (tables <= kFewTables) limits.opening_threads = 1;
+    return limits;
   }
   rocksdb::ColumnFamilyHandle* at(Family family) const {
     return families[static_cast<std::size_t>(family) + 1];
@@ -527,7 +527,7 @@ void warn_of_list(const Database& database) {
 }
 
 rocksdb::Status open_database(Database& database) {
-  const rocksdb::DBOptions settings = database_options(database.parts, database.tables_open_max());
+  const rocksdb::DBOptions settings = database_options(database.parts, database.table_limits());
   const auto families = family_descriptors(database.parts, database.options.merge);
   const std::string& directory = database.options.directory;
   rocksdb::DB* db = nullptr;

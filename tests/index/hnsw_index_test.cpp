@@ -27,7 +27,7 @@ struct Fixture {
   test::Rows queries = test::clustered_rows({50, kDimension}, 2);
 };
 
-TEST_CASE("HnswIndex keeps its recall promise for every metric and kind of code") {
+TEST_CASE("HnswIndex keeps its recall promise for every metric and kind of code", "[isa]") {
   const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
   const ScalarKind codes = GENERATE(ScalarKind::kI8, ScalarKind::kF16, ScalarKind::kF32);
   const Fixture data;
@@ -119,7 +119,7 @@ TEST_CASE("HnswIndex keeps its promise for queries whose neighbourhood was delet
   }
 }
 
-TEST_CASE("HnswIndex built on one thread is the same for the same seed and order") {
+TEST_CASE("HnswIndex built on one thread is the same for the same seed and order", "[isa]") {
   const Fixture data;
   auto first = HnswIndex::create(kDimension, {});
   auto second = HnswIndex::create(kDimension, {});

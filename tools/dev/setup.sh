@@ -4,6 +4,9 @@
 export CCACHE_SLOPPINESS=pch_defines,time_macros
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
+# Tests that run beside each other: some wait for the disk or for threads of their own.
+jobs=$(($(nproc) + 1))
+
 say() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
 # install_packages [LIST]: what LIST names, tools/dev/packages.txt without one.

@@ -71,11 +71,14 @@ class TailQuantiles {
   TailQuantiles() = default;
   explicit TailQuantiles(std::vector<float> values) {
     if (values.empty()) return;
-    std::sort(values.begin(), values.end());
+    auto place = values.begin();
     double missing = 0.5;
     for (float& step : steps_) {
       const double rank = (1.0 - missing) * static_cast<double>(values.size() - 1);
-      step = values[static_cast<std::size_t>(std::ceil(rank))];
+      const auto next = values.begin() + static_cast<std::ptrdiff_t>(std::ceil(rank));
+      std::nth_element(place, next, values.end());  // Before `place` stands nothing greater.
+      place = next;
+      step = *next;
       missing /= 2;
     }
   }
