@@ -1,4 +1,4 @@
-"""The README's Python example: make a store, put records in, ask for the nearest under a filter."""
+"""Make a store, put records in, ask for the nearest under a filter."""
 
 import sys
 

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "anear/simd/isa.hpp"
 #include "collection/backup.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/erase.hpp"
@@ -32,6 +33,7 @@ constexpr std::uint64_t kManifestBytesAbout = 4'096;
 
 Result<Store> Store::open(const std::string& path, const StoreOptions& options) {
   constexpr int kAttemptsMax = 8;
+  if (Status able = check_processor(); !able) return std::move(able).error();
   if (Status bound = check_memory_bytes_max(options); !bound) return std::move(bound).error();
   for (int attempt = 1;; ++attempt) {
     auto impl = std::make_shared<Impl>();

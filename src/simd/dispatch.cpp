@@ -70,6 +70,12 @@ bool is_available(Isa isa) noexcept {
   return number < std::size(available) && available[number];
 }
 
+Status check_processor() {
+  if (is_available(Isa::kV2)) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               "this processor lacks SSE4.2 or POPCNT (x86-64-v2), which anear is compiled for"};
+}
+
 const Kernels& kernels(Isa isa) noexcept {
   if (!is_available(isa)) isa = detected_isa();
   switch (isa) {

@@ -176,7 +176,8 @@ std::vector<std::string> Warnings::lines() const {
 RocksdbParts make_parts(std::shared_ptr<FileSystem> files, const ByteStoreOptions& options) {
   RocksdbParts parts;
   parts.buffer_bytes = options.buffer_bytes;
-  parts.env = rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access));
+  parts.env = std::make_unique<OwnThreads>(
+      rocksdb::NewCompositeEnv(make_rocksdb_file_system(std::move(files), parts.access)));
   parts.tables.reset(rocksdb::NewSstFileManager(parts.env.get()));
   parts.cache = rocksdb::NewLRUCache(options.buffer_bytes);
   parts.log_follows = std::make_unique<LogFollows>(parts.access->listed_entry);

@@ -16,6 +16,7 @@
 #include "anear/storage/byte_store.hpp"
 #include "rocksdb_file_system.hpp"
 #include "rocksdb_replay.hpp"
+#include "rocksdb_threads.hpp"
 
 namespace anear::storage {
 
@@ -54,7 +55,7 @@ struct RocksdbParts {
   std::shared_ptr<Warnings> warnings = std::make_shared<Warnings>();
   std::shared_ptr<FileAccess> access = std::make_shared<FileAccess>();
   std::unique_ptr<LogFollows> log_follows;
-  std::unique_ptr<rocksdb::Env> env;
+  std::unique_ptr<OwnThreads> env;
   std::uint64_t buffer_bytes = 0;
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<rocksdb::SstFileManager> tables;  ///< Puts compactions off that have no room.

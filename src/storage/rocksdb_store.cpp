@@ -558,7 +558,11 @@ Result<std::unique_ptr<ByteStore>> open_rocksdb_store(const ByteStoreOptions& op
     database->parts.access->reserve_logs = settled.reserve_log;
     database->parts.access->known_list = settled.file_list;
     if (!settled.read_only) database->parts.access->file_list.set_observer(settled.list_observer);
-    if (settled.read_only) database->note_what_is_opened();
+    if (settled.read_only) {
+      database->note_what_is_opened();
+    } else if (Status started = database->parts.env->start(); !started) {
+      return std::move(started).error();
+    }
     const rocksdb::Status opened = open_database(*database);
     // Also where it was opened: a log that the list was read with and that is gone by the time the
     // logs are read leaves a hole, and RocksDB goes on with the log behind it.

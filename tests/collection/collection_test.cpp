@@ -274,6 +274,26 @@ TEST_CASE("An expected sequence refuses a batch that another write overtook") {
   CHECK(docs->upsert(second));
 }
 
+TEST_CASE("Under cosine what f16 rounds to a zero vector is refused, and no more than that") {
+  const IndexOptions index = GENERATE(as<IndexOptions>{}, FlatOptions{}, HnswOptions{});
+  CollectionSchema schema = schema_of_docs(index);
+  schema.vectors[0].kind = ScalarKind::kF16;
+  Store store = memory_store();
+  auto docs = store.create_collection("docs", schema);
+  REQUIRE(docs);
+  auto rows = clustered_rows({3, kDimension}, 13);
+  // Each number is half of f16's least; their norm is above what is taken for zero.
+  std::fill_n(rows.values.begin() + kDimension, kDimension, 2.9e-8F);
+  Batch batch;
+  batch.numbered(0, 3).vectors("embedding", rows);
+  expect_refused(docs->upsert(batch), ErrorCode::kInvalidArgument, Subcode::kZeroVector, 1);
+  std::fill_n(rows.values.begin() + kDimension, kDimension, 3.1e-8F);
+  REQUIRE(docs->upsert(batch));
+  REQUIRE(docs->flush());
+  CHECK(store.verify());
+  CHECK(docs->search(near_to(rows.row(1), 3))->hits.size() == 3);
+}
+
 TEST_CASE("A batch with one bad record changes nothing and says which") {
   Store store = memory_store();
   const auto rows = clustered_rows({600, kDimension}, 13);

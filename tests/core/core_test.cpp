@@ -1,4 +1,7 @@
 // The small parts of room core.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -101,6 +104,31 @@ TEST_CASE("parallel_for covers every index once, stops when told, and passes exc
                                }),
                   std::runtime_error);
 }
+
+// ThreadSanitizer does not take threads in a child of a fork.
+#if !defined(__SANITIZE_THREAD__)
+TEST_CASE("parallel_for goes on in a child of a fork, whose threads stayed with its parent") {
+  const auto sums_up = [] {
+    std::atomic<std::size_t> sum{0};
+    return parallel_for(100, 4, 7,
+                        [&](std::size_t begin, std::size_t end, std::size_t) {
+                          for (std::size_t i = begin; i < end; ++i) sum += i;
+                          return true;
+                        }) &&
+           sum == 4'950;
+  };
+  REQUIRE(sums_up());
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::alarm(60);  // Instead of waiting forever.
+    ::_exit(sums_up() ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+#endif
 
 }  // namespace
 }  // namespace anear::core_test

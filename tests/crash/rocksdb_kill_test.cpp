@@ -34,7 +34,7 @@ namespace {
 
 constexpr std::size_t kDimension = 8;
 constexpr std::size_t kBatch = 20;
-constexpr std::size_t kKeys = 400;
+constexpr std::size_t kKeys = 1'200;  // More than are always compared one by one.
 
 IvfPqOptions quickly_trained() {
   IvfPqOptions options;
@@ -45,13 +45,14 @@ IvfPqOptions quickly_trained() {
 }
 
 /// What batch `number` writes: a function of its number alone, so that the parent knows it too.
-/// Every seventh deletes what it would have written.
+/// The first one has all keys; every seventh deletes what it would have written.
 struct Work {
   explicit Work(std::uint64_t of) : number(of), rows{kDimension, {}} {
     Random random(of * 7'919);
     const std::size_t first = random.below(kKeys);
-    for (std::size_t i = 0; i < kBatch; ++i) {
-      keys.push_back("k" + std::to_string((first + i * 3) % kKeys));
+    const std::size_t count = of == 0 ? kKeys : kBatch;
+    for (std::size_t i = 0; i < count; ++i) {
+      keys.push_back("k" + std::to_string(of == 0 ? i : (first + i * 3) % kKeys));
       for (std::size_t d = 0; d < kDimension; ++d) rows.values.push_back(test::normal(random));
     }
   }
@@ -78,6 +79,20 @@ void bring_up_to(const Work& work, Model& model) {
   }
 }
 
+bool write(Collection& docs, const Work& work) {
+  if (work.deletes()) {
+    const std::vector<std::string_view> keys(work.keys.begin(), work.keys.end());
+    return docs.delete_keys(keys).has_value();
+  }
+  const Value number(static_cast<std::int64_t>(work.number));
+  Batch batch;
+  batch.keys(work.keys)
+      .vectors("v", work.rows)
+      .vectors("coded", work.rows)
+      .field("batch", std::vector<Value>(work.keys.size(), number));
+  return docs.upsert(batch).has_value();
+}
+
 /// The child: writes batches from `first` on until it is killed.
 [[noreturn]] void write_until_killed(const std::string& path, Durability durability,
                                      std::uint64_t first) {
@@ -87,18 +102,7 @@ void bring_up_to(const Work& work, Model& model) {
   if (!docs) ::_exit(4);
   if (!say(first - 1)) ::_exit(7);  // "Nothing new yet": the store is open.
   for (std::uint64_t number = first;; ++number) {
-    const Work work(number);
-    if (work.deletes()) {
-      const std::vector<std::string_view> keys(work.keys.begin(), work.keys.end());
-      if (!docs->delete_keys(keys)) ::_exit(5);
-    } else {
-      Batch batch;
-      batch.keys(work.keys)
-          .vectors("v", work.rows)
-          .vectors("coded", work.rows)
-          .field("batch", std::vector<Value>(kBatch, Value(static_cast<std::int64_t>(number))));
-      if (!docs->upsert(batch)) ::_exit(6);
-    }
+    if (!write(*docs, Work(number))) ::_exit(5);
     if (!say(number)) ::_exit(7);
     if (number % 23 == 0 && !docs->flush()) ::_exit(8);
   }
@@ -141,30 +145,57 @@ bool same(const Model& a, const Model& b) {
   });
 }
 
-void expect_exact_searches(const Collection& docs, const Model& model, Random& random) {
+float distance(const std::vector<float>& a, const std::vector<float>& b) {
+  float sum = 0;
+  for (std::size_t d = 0; d < kDimension; ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
+  return sum;
+}
+
+/// Of the answers of a walk each is the record's own row, and few are missing. Whether the index
+/// was walked.
+bool expect_walk(const Hits& hits, const Model& model, const std::vector<float>& query,
+                 const std::vector<float>& exact) {
+  if (hits.explain->plan != "graph walk" && hits.explain->plan != "inverted lists") return false;
+  REQUIRE(hits.hits.size() == exact.size());
+  std::size_t found = 0;
+  for (const Hit& hit : hits.hits) {
+    REQUIRE(model.contains(hit.record.key));
+    CHECK(hit.distance == Approx(distance(query, model.at(hit.record.key).row)).epsilon(1e-4));
+    found += hit.distance <= exact.back() * 1.0001F ? 1 : 0;
+  }
+  CHECK(found >= exact.size() - 2);
+  return true;
+}
+
+/// How many of the searches walked an index.
+std::uint64_t expect_searches(const Collection& docs, const Model& model, Random& random) {
+  std::uint64_t walks = 0;
   for (int i = 0; i < 5; ++i) {
     std::vector<float> query;
     for (std::size_t d = 0; d < kDimension; ++d) query.push_back(test::normal(random));
     std::vector<float> exact;
-    for (const auto& [key, record] : model) {
-      float sum = 0;
-      for (std::size_t d = 0; d < kDimension; ++d)
-        sum += (query[d] - record.row[d]) * (query[d] - record.row[d]);
-      exact.push_back(sum);
-    }
+    for (const auto& [key, record] : model) exact.push_back(distance(query, record.row));
     std::sort(exact.begin(), exact.end());
     exact.resize(std::min<std::size_t>(exact.size(), 10));
     Query asked = test::near_to(VectorView(std::span<const float>(query)), 10);
-    asked.recall = 1.0F;
+    asked.explain = true;
     for (const char* vector : {"v", "coded"}) {
       asked.legs.front().vector = vector;
+      asked.recall = 1.0F;
       const auto hits = docs.search(asked);
       REQUIRE(hits);
       REQUIRE(hits->hits.size() == exact.size());
       for (std::size_t j = 0; j < exact.size(); ++j)
         CHECK(hits->hits[j].distance == Approx(exact[j]).epsilon(1e-4));
+      asked.recall = 0.95F;
+      asked.effort = *vector == 'v' ? 200 : 12;  // Candidates, lists of 16.
+      const auto near = docs.search(asked);
+      REQUIRE(near);
+      walks += expect_walk(*near, model, query, exact) ? 1 : 0;
+      asked.effort = 0;
     }
   }
+  return walks;
 }
 
 void kill_again_and_again(Durability durability) {
@@ -177,17 +208,22 @@ void kill_again_and_again(Durability durability) {
   {
     auto store = Store::open(path);
     REQUIRE(store);
-    REQUIRE(store->create_collection(
+    auto docs = store->create_collection(
         "docs", {.vectors = {{.name = "v", .dimension = kDimension, .metric = Metric::kL2},
                              {.name = "coded",
                               .dimension = kDimension,
                               .metric = Metric::kL2,
                               .index = quickly_trained()}},
-                 .fields = {{"batch", FieldType::kInt64}}}));
+                 .fields = {{"batch", FieldType::kInt64}}});
+    REQUIRE(docs);
+    REQUIRE(write(*docs, Work(0)));
+    REQUIRE(docs->flush());
   }
   Model model;
+  bring_up_to(Work(0), model);
   std::uint64_t next = 1;
   std::uint64_t written = 0;
+  std::uint64_t walks = 0;
   for (std::uint64_t i = 0; i < kills; ++i) {
     const std::uint64_t last = run_and_kill(path, durability, next, random);
     for (; next <= last; ++next) bring_up_to(Work(next), model);
@@ -205,12 +241,13 @@ void kill_again_and_again(Durability durability) {
       ++next;
       REQUIRE(same(stored, model));
     }
-    expect_exact_searches(*docs, model, random);
+    walks += expect_searches(*docs, model, random);
     const auto verified = store->verify();
     INFO((verified ? "" : verified.error().message));
     REQUIRE(verified);
   }
   CHECK(written >= kills / 8);  // The children did get to write.
+  CHECK(walks >= 5 * kills);    // Of two indexes, five times each.
   report("kills", kills);
 }
 

@@ -17,7 +17,7 @@
  *  6. fork(). In the child every call on a store or a collection from before the fork is
  *     ANEAR_FORKED; free the handles and open the store again once the parent has let go of it.
  *     Hits, records and indexes are plain memory and stay usable there: an index if no thread was
- *     in a call on it at the fork, and with one thread.
+ *     in a call on it at the fork.
  *  7. Structs that may grow start with struct_size; ANEAR_*_INIT sets it and zeroes the rest. In
  *     them 0 means "the default". A shorter struct of an older caller is accepted. A longer one
  *     too, if what this library does not know is zero; otherwise it is refused. So are unknown

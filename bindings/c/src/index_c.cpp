@@ -18,6 +18,7 @@
 #include "anear/index/vector_table.hpp"
 #include "anear/index/wanted.hpp"
 #include "anear/quant/scalar_codes.hpp"
+#include "anear/simd/isa.hpp"
 #include "guard.hpp"
 #include "index_handle.hpp"
 #include "inputs.hpp"
@@ -184,6 +185,7 @@ int32_t anear_index_create(const anear_index_options* options, anear_index** ind
   reset(index);
   return guard(error, [&]() -> Status {
     if (Status status = required({{index, "index"}}); !status) return status;
+    if (Status able = anear::check_processor(); !able) return able;
     const auto schema = vector_schema_of(options);
     if (!schema) return schema.error();
     auto made = make(*schema);

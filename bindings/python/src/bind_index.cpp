@@ -39,7 +39,9 @@ template <typename Index>
 struct Owned {
   explicit Owned(Index made) : index(std::make_shared<Index>(std::move(made))) {}
   std::shared_ptr<Index> index;  ///< Read and replaced with the GIL held.
-  std::mutex adding;             ///< From the numbering of rows to their insertion.
+  /// What changes the index, from the numbering of rows to their insertion, and what saves it.
+  /// Taken without the GIL: whoever holds it may ask for that.
+  mutable std::mutex writing;
 };
 
 template <typename Index>
@@ -57,7 +59,7 @@ py::array_t<std::int64_t> add(Owned<Index>& owned, const py::object& rows,
   ProgressCall watched(progress);
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
   const Status added = without_gil([&]() -> Status {
-    const std::lock_guard hold(owned.adding);
+    const std::lock_guard hold(owned.writing);
     // Numbers of a file that another program saved may be ahead of its rows.
     const std::size_t first = std::max(index->positions(), index->table().slot_limit());
     std::iota(slots.begin(), slots.end(), static_cast<Slot>(first));
@@ -151,9 +153,13 @@ std::size_t delete_keys(Owned<Index>& owned, const py::object& keys) {
     }
     slots.push_back(*slot);
   }
-  return static_cast<std::size_t>(std::count_if(slots.begin(), slots.end(), [&](Slot slot) {
-    return slot != kNoSlot && owned.index->mark_deleted(slot);
-  }));
+  const std::shared_ptr<Index> index = owned.index;
+  return without_gil([&] {
+    const std::lock_guard hold(owned.writing);
+    return static_cast<std::size_t>(std::count_if(slots.begin(), slots.end(), [&](Slot slot) {
+      return slot != kNoSlot && index->mark_deleted(slot);
+    }));
+  });
 }
 
 template <typename Index, typename Class>
@@ -185,14 +191,20 @@ void bind_common(Class& type) {
           [](Owned<Index>& owned, const py::object& thread_count) {
             const auto threads = as_whole<std::size_t>(thread_count, "threads");
             const std::shared_ptr<Index> index = owned.index;
-            unwrap(without_gil([&] { return index->calibrate({.threads = threads}); }));
+            unwrap(without_gil([&] {
+              const std::lock_guard hold(owned.writing);
+              return index->calibrate({.threads = threads});
+            }));
           },
           py::kw_only(), arg("threads") = 1)
       .def("save",
            [](const Owned<Index>& owned, const py::object& path) {
              const std::shared_ptr<const Index> index = owned.index;
              const std::string name = as_path(path);
-             unwrap(without_gil([&] { return index->save(name); }));
+             unwrap(without_gil([&] {
+               const std::lock_guard hold(owned.writing);
+               return index->save(name);
+             }));
            })
       .def_static("_load",
                   [](const std::string& path) {

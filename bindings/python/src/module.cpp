@@ -31,6 +31,8 @@ void translate(
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "The compiled part of anear. Use the names of the package `anear`.";
+  if (const anear::Status able = anear::check_processor(); !able)
+    throw pybind11::import_error(able.error().message);
   module.attr("version") = std::to_string(ANEAR_VERSION_MAJOR) + "." +
                            std::to_string(ANEAR_VERSION_MINOR) + "." +
                            std::to_string(ANEAR_VERSION_PATCH);

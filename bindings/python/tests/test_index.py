@@ -112,6 +112,33 @@ def test_fewer_rows_than_k_are_padded():
     assert np.isinf(found.distances[0][3:]).all()
 
 
+@pytest.mark.parametrize("kind", [anear.FlatIndex, anear.HnswIndex])
+def test_what_is_saved_beside_changes_is_whole(tmp_path, kind):
+    index = kind(32)
+    index.add(ROWS[:500])
+    path = tmp_path / "index"
+    failures: list[BaseException] = []
+
+    def change() -> None:
+        try:
+            for begin in range(500, 3000, 20):
+                index.delete(index.add(ROWS[begin : begin + 20])[::4])
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=change) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    saved = 0
+    while saved < 10 or any(thread.is_alive() for thread in threads):
+        index.save(path)
+        assert len(kind.load(path)) >= 500
+        saved += 1
+    for thread in threads:
+        thread.join()
+    assert not failures and len(index) == 500 + 2 * 2500 * 3 // 4
+
+
 def test_any_number_of_threads_is_taken_for_as_many_as_are_of_use():
     index = anear.FlatIndex(32)
     index.add(ROWS[:100])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 
@@ -165,3 +166,26 @@ def test_a_forked_child_is_told_to_open_for_itself(store, tmp_path):
     assert len(docs) == 2
     with pytest.raises(anear.LockedError):
         anear.open(store.path)
+
+
+def test_a_forked_child_calls_with_several_threads(tmp_path):
+    with anear.open(tmp_path / "s") as store:
+        docs = store.create_collection("docs", anear.Vector(64))
+        docs.upsert([f"k{i}" for i in range(len(ROWS))], ROWS)
+        index = anear.HnswIndex(64)
+        index.add(ROWS, threads=2)
+        assert docs.search_batch(ROWS[:40], k=1, threads=2).keys[0] == ["k0"]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # Instead of waiting forever.
+        try:
+            with anear.open(tmp_path / "s") as own:
+                docs = own.collection("docs")
+                docs.flush()
+                right = docs.search_batch(ROWS[:40], k=1, threads=2).keys[0] == ["k0"]
+            index.add(ROWS, threads=2)
+            right = right and len(index.search(ROWS[:40], 1, threads=2).keys) == 40
+        except BaseException:
+            right = False
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -97,14 +97,23 @@ void run_joined_threads(RangeQueue& queue, Body& body, std::size_t threads) {
   for (const pthread_t handle : started) ::pthread_join(handle, nullptr);
 }
 
+/// Whether no fork lies between the first call and this one. OpenMP's threads stay with the process
+/// that used them first; a child, which has none of them, would wait for them forever.
+inline bool is_first_process() noexcept {
+  static const pid_t first = ::getpid();
+  return ::getpid() == first;
+}
+
 template <typename Body>
 void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
 #if defined(_OPENMP) && !defined(ANEAR_PARALLEL_THREADS)
+  if (is_first_process()) {
 #pragma omp parallel num_threads(static_cast<int>(threads))
-  queue.work(body, static_cast<std::size_t>(omp_get_thread_num()));
-#else
-  run_joined_threads(queue, body, threads);
+    queue.work(body, static_cast<std::size_t>(omp_get_thread_num()));
+    return;
+  }
 #endif
+  run_joined_threads(queue, body, threads);
 }
 
 /// `run(queue, threads)` works on as many threads as have something to do.
@@ -125,7 +134,7 @@ bool share_out(std::size_t count, std::size_t threads, std::size_t grain, Body& 
 /// Calls body(begin, end, thread) for ranges of at most `grain` that together cover [0, count), on
 /// up to `threads` threads (0: all of the machine), `thread` being below that number. A body that
 /// returns false stops the rest; then the result is false. An exception of a body stops the rest
-/// and is thrown on.
+/// and is thrown on. In a child of a fork the threads are started for the call.
 template <typename Body>
 bool parallel_for(std::size_t count, std::size_t threads, std::size_t grain, Body&& body) {
   return detail::share_out(count, threads, grain, body,
@@ -135,8 +144,7 @@ bool parallel_for(std::size_t count, std::size_t threads, std::size_t grain, Bod
 }
 
 /// The same on threads that end with it, which costs some 30 µs each. For what a process may do and
-/// fork afterwards: OpenMP's threads stay with the one that used them, and a child of a fork, which
-/// has none of them, waits for them forever when it uses OpenMP itself.
+/// fork afterwards, so that OpenMP of the child's host finds no threads that it had before.
 template <typename Body>
 bool parallel_for_joined(std::size_t count, std::size_t threads, std::size_t grain, Body&& body) {
   return detail::share_out(count, threads, grain, body,

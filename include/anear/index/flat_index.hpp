@@ -2,7 +2,7 @@
 // the oracle of the tests, and the floor of every fallback.
 //
 // Threads: searches take no locks and run beside insert() and mark_deleted(); inserts are
-// serialised by a mutex.
+// serialised by a mutex. save() and sections() run beside searches alone.
 #pragma once
 
 #include <memory>

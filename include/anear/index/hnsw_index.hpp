@@ -6,8 +6,8 @@
 // vector_table.hpp.
 //
 // Threads: searches take no locks and run beside insert(), mark_deleted() and calibrate(). insert()
-// calls are serialised; one call may use several threads. Deterministic for a seed, an ISA and an
-// order of insertion when inserting on one thread.
+// calls are serialised; one call may use several threads. save() and sections() run beside searches
+// alone. Deterministic for a seed, an ISA and an order of insertion when inserting on one thread.
 #pragma once
 
 #include <algorithm>

@@ -7,8 +7,9 @@
 // exact. Where it may stop was measured (ivf_calibration.hpp).
 //
 // Threads: searches take no locks and run beside train(), insert(), mark_deleted() and calibrate().
-// train() and insert() are serialised; one call may use several threads. Deterministic for a seed,
-// an ISA and an order of insertion, for any number of threads.
+// train() and insert() are serialised; one call may use several threads. save() and sections() run
+// beside searches alone. Deterministic for a seed, an ISA and an order of insertion, for any number
+// of threads.
 #pragma once
 
 #include <algorithm>

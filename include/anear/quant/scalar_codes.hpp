@@ -70,8 +70,20 @@ inline const float* as_floats(VectorView row, std::vector<float>& buffer) {
   return buffer.data();
 }
 
+/// The squared norm of `values` as f16 holds them: numbers below 3e-8 are 0 there.
+inline double norm2_as_f16(const float* values, std::size_t count) {
+  std::vector<Half> halves(count);
+  std::vector<float> rounded(count);
+  kernels().f32_to_f16(values, halves.data(), count);
+  kernels().f16_to_f32(halves.data(), rounded.data(), count);
+  double norm2 = 0;
+  for (const float value : rounded)
+    norm2 += static_cast<double>(value) * static_cast<double>(value);
+  return norm2;
+}
+
 /// Refuses what cannot be compared: another dimension, numbers that are not finite (or do not fit
-/// `stored`), a zero vector under cosine, norms beyond kNormMax.
+/// `stored`), a vector that is zero as it is stored under cosine, norms beyond kNormMax.
 inline Status check_vector(VectorView row, std::size_t dimension, Metric metric,
                            ScalarKind stored) {
   if (row.dimension() != dimension) {
@@ -98,6 +110,10 @@ inline Status check_vector(VectorView row, std::size_t dimension, Metric metric,
   if (norm2 > kNormMax * kNormMax) {
     return invalid_argument("vector has a norm above 1e18; scale it down", Subcode::kNotFinite);
   }
+  // Rounding takes 3e-8 of a number at most: of 16,384 of them less than 1e-5 of the norm.
+  constexpr double kRoundedNorm = 1e-4;
+  if (stored == ScalarKind::kF16 && row.kind() != stored && norm2 < kRoundedNorm * kRoundedNorm)
+    norm2 = norm2_as_f16(values, dimension);
   const double floor = stored == ScalarKind::kF16 ? 1e-7 : kNormMin;
   if (metric == Metric::kCosine && norm2 < floor * floor) {
     return invalid_argument("vector is zero (norm below " +

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "anear/core/error.hpp"
+
 #if defined(ANEAR_SIMD_LIBRARY)
 #define ANEAR_ISA_NAMESPACE runtime_isa
 #elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
@@ -48,6 +50,8 @@ bool is_available(Isa isa) noexcept;
 /// What is used: detected_isa(), or the available one that the environment variable ANEAR_ISA names
 /// at the first call. A name that is unknown or beyond the machine is ignored.
 Isa isa() noexcept;
+/// The error of a processor below the floor, on which code of this library would end the process.
+Status check_processor();
 
 }  // namespace ANEAR_ISA_NAMESPACE
 }  // namespace anear

@@ -63,6 +63,7 @@ inline namespace ANEAR_ISA_NAMESPACE {
 inline Isa detected_isa() noexcept { return Isa::ANEAR_KERNEL_ISA; }
 inline bool is_available(Isa isa) noexcept { return isa == detected_isa(); }
 inline Isa isa() noexcept { return detected_isa(); }
+inline Status check_processor() { return {}; }  // The flags of the unit are its author's choice.
 inline const Kernels& kernels(Isa) noexcept { return ANEAR_KERNEL_NAMESPACE::kTable; }
 
 }  // namespace ANEAR_ISA_NAMESPACE
