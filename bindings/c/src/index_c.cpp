@@ -262,6 +262,7 @@ int32_t anear_index_calibrate(anear_index* index, const anear_build* build, anea
     Progress progress;
     const auto options = build_of(build, progress);
     if (!options) return options.error();
+    const std::lock_guard<std::mutex> lock(index->writer);
     return std::visit([&](auto& any) { return any.calibrate(*options); }, index->index);
   });
 }

@@ -42,11 +42,22 @@ struct Owned {
   /// What changes the index, from the numbering of rows to their insertion, and what saves it.
   /// Taken without the GIL: whoever holds it may ask for that.
   mutable std::mutex writing;
+  mutable std::mutex saving;  ///< Deletions, which may run beside insertion. After `writing`.
 };
 
 template <typename Index>
 std::unique_ptr<Owned<Index>> own(Result<Index>&& made) {
   return std::make_unique<Owned<Index>>(unwrap(std::move(made)));
+}
+
+/// What would wait for the call whose callback it is made from.
+template <typename Index>
+void refuse_in_callback(const Owned<Index>& owned, const char* call) {
+  if (!ProgressCall::runs_here(&owned)) return;
+  raise_invalid(std::string(call) +
+                    "() of an index cannot be called while it calls back (progress, or a handler "
+                    "of a signal); call it when add() or train() has returned",
+                Subcode::kNone);
 }
 
 template <typename Index>
@@ -56,7 +67,8 @@ py::array_t<std::int64_t> add(Owned<Index>& owned, const py::object& rows,
   const Matrix matrix = as_matrix(rows, "rows");
   const std::shared_ptr<Index> index = owned.index;
   std::vector<Slot> slots(matrix.view.rows());
-  ProgressCall watched(progress);
+  refuse_in_callback(owned, "add");
+  ProgressCall watched(progress, &owned);
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
   const Status added = without_gil([&]() -> Status {
     const std::lock_guard hold(owned.writing);
@@ -155,7 +167,7 @@ std::size_t delete_keys(Owned<Index>& owned, const py::object& keys) {
   }
   const std::shared_ptr<Index> index = owned.index;
   return without_gil([&] {
-    const std::lock_guard hold(owned.writing);
+    const std::lock_guard hold(owned.saving);
     return static_cast<std::size_t>(std::count_if(slots.begin(), slots.end(), [&](Slot slot) {
       return slot != kNoSlot && index->mark_deleted(slot);
     }));
@@ -191,6 +203,7 @@ void bind_common(Class& type) {
           [](Owned<Index>& owned, const py::object& thread_count) {
             const auto threads = as_whole<std::size_t>(thread_count, "threads");
             const std::shared_ptr<Index> index = owned.index;
+            refuse_in_callback(owned, "calibrate");
             unwrap(without_gil([&] {
               const std::lock_guard hold(owned.writing);
               return index->calibrate({.threads = threads});
@@ -201,8 +214,10 @@ void bind_common(Class& type) {
            [](const Owned<Index>& owned, const py::object& path) {
              const std::shared_ptr<const Index> index = owned.index;
              const std::string name = as_path(path);
+             refuse_in_callback(owned, "save");
              unwrap(without_gil([&] {
                const std::lock_guard hold(owned.writing);
+               const std::lock_guard hold_deletions(owned.saving);
                return index->save(name);
              }));
            })
@@ -241,7 +256,8 @@ void train(Owned<IvfPqIndex>& owned, const py::object& sample, const py::object&
            const py::object& progress) {
   const auto threads = as_whole<std::size_t>(thread_count, "threads");
   const Matrix matrix = as_matrix(sample, "sample");
-  ProgressCall watched(progress);
+  refuse_in_callback(owned, "train");
+  ProgressCall watched(progress, &owned);
   const BuildOptions build{.threads = threads, .progress = watched.callback()};
   const std::shared_ptr<IvfPqIndex> index = owned.index;
   const Status trained = without_gil([&] { return index->train(matrix.view, build); });

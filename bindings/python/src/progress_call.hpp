@@ -19,13 +19,16 @@ namespace py = pybind11;
 /// None. Made and destroyed with the GIL held; called from any thread without it.
 class ProgressCall {
  public:
-  /// InvalidArgumentError unless it is None or can be called.
-  explicit ProgressCall(py::object callable) : callable_(std::move(callable)) {
+  /// InvalidArgumentError unless it is None or can be called. `of`: what is worked on.
+  explicit ProgressCall(py::object callable, const void* of = nullptr)
+      : callable_(std::move(callable)), of_(of) {
     if (callable_.is_none() || PyCallable_Check(callable_.ptr()) != 0) return;
     raise_invalid("progress: expected a function of what is done and what there is, got " +
                   std::string(py::str(py::repr(callable_))));
   }
   ProgressCallback callback() noexcept { return {&ProgressCall::call, this}; }
+  /// Whether this thread is in a callback, or a handler of a signal, of work on `what`.
+  static bool runs_here(const void* what) noexcept { return what == running_of; }
   /// Raises what stopped the work, if that was an exception. Needs the GIL.
   void rethrow() {
     if (raised_) throw py::error_already_set(std::move(*raised_));
@@ -36,6 +39,7 @@ class ProgressCall {
     auto& self = *static_cast<ProgressCall*>(context);
     const py::gil_scoped_acquire hold;
     if (self.raised_) return false;
+    const Running running(self.of_);
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       if (self.callable_.is_none()) return true;
@@ -47,7 +51,17 @@ class ProgressCall {
     }
   }
 
+  static inline thread_local const void* running_of = nullptr;
+  struct Running {
+    explicit Running(const void* of) noexcept : before(std::exchange(running_of, of)) {}
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() { running_of = before; }
+    const void* before;
+  };
+
   py::object callable_;
+  const void* of_;
   std::optional<py::error_already_set> raised_;
 };
 

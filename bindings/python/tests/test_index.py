@@ -139,6 +139,24 @@ def test_what_is_saved_beside_changes_is_whole(tmp_path, kind):
     assert not failures and len(index) == 500 + 2 * 2500 * 3 // 4
 
 
+def test_a_callback_cannot_wait_for_the_call_that_it_is_made_from(tmp_path):
+    index = anear.HnswIndex(32)
+    index.add(ROWS[:100])
+    refused: list[str] = []
+
+    def progress(done: int, total: int) -> None:
+        for call in (lambda: index.save(tmp_path / "index"), lambda: index.add(ROWS[:1]), index.calibrate):
+            with pytest.raises(anear.InvalidArgumentError) as raised:
+                call()
+            refused.append(str(raised.value))
+        index.delete([3])
+
+    index.add(ROWS[100:], threads=2, progress=progress)
+    assert refused and "calls back" in refused[0]
+    assert len(index) == len(ROWS) - 1
+    index.save(tmp_path / "index")
+
+
 def test_any_number_of_threads_is_taken_for_as_many_as_are_of_use():
     index = anear.FlatIndex(32)
     index.add(ROWS[:100])

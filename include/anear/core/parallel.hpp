@@ -97,17 +97,14 @@ void run_joined_threads(RangeQueue& queue, Body& body, std::size_t threads) {
   for (const pthread_t handle : started) ::pthread_join(handle, nullptr);
 }
 
-/// Whether no fork lies between the first call and this one. OpenMP's threads stay with the process
-/// that used them first; a child, which has none of them, would wait for them forever.
-inline bool is_first_process() noexcept {
-  static const pid_t first = ::getpid();
-  return ::getpid() == first;
-}
+/// The process that loaded this code. OpenMP's threads, whoever used them, stay with it; a child of
+/// a fork, which has none of them, would wait for them forever.
+inline const pid_t kFirstProcess = ::getpid();
 
 template <typename Body>
 void run_threads(RangeQueue& queue, Body& body, std::size_t threads) {
 #if defined(_OPENMP) && !defined(ANEAR_PARALLEL_THREADS)
-  if (is_first_process()) {
+  if (::getpid() == kFirstProcess) {
 #pragma omp parallel num_threads(static_cast<int>(threads))
     queue.work(body, static_cast<std::size_t>(omp_get_thread_num()));
     return;
