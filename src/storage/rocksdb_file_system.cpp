@@ -5,6 +5,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,12 @@ IOStatus sync_outcome(const Status& status) {
 
 IOStatus was_abandoned() {
   return IOStatus::IOError("the database was abandoned: another one has its files");
+}
+
+/// RocksDB writes its options to a file at each opening, reads it and parses it, half of the time
+/// of the whole. Nobody reads it again: options come from database_options().
+bool names_options(std::string_view path) {
+  return path.substr(path.rfind('/') + 1).starts_with("OPTIONS-");
 }
 
 /// Lists are begun anew far below it (DBOptions::max_manifest_file_size).
@@ -298,6 +305,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
     if (access_->sealed) return sealed();
+    if (names_options(path)) return IOStatus::NotSupported(std::string(kNoOptionsFiles));
     if (access_->reserve_logs && path.ends_with(".log")) {
       const IOStatus opened = open_as_writable<LogFile>(path, OpenMode::kCreateOrTruncate, result);
       if (opened.ok())

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "anear/storage/file_list.hpp"
 #include "anear/storage/file_system.hpp"
@@ -56,6 +57,9 @@ struct FileAccess {
   /// How much of its end was left out, since it is not whole.
   std::atomic<std::uint64_t> list_bytes_left_out{0};
 };
+
+/// Why a file of options cannot be made; RocksDB goes on without it and warns of it in these words.
+inline constexpr std::string_view kNoOptionsFiles = "anear keeps no files of options";
 
 std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(std::shared_ptr<FileSystem> files,
                                                               std::shared_ptr<FileAccess> access);

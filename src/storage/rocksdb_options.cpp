@@ -82,9 +82,10 @@ class WarningLogger final : public rocksdb::Logger {
   void Logv(const char* format, std::va_list arguments) override {
     std::array<char, 512> line{};
     std::vsnprintf(line.data(), line.size(), format, arguments);
-    // 7.8 says so of every table it has just written and looks at before it has a number.
     const std::string_view text = line.data();
+    // 7.8 says so of every table it has just written and looks at before it has a number.
     if (text.find("opened without unique ID to verify: 0.sst") != text.npos) return;
+    if (text.find(kNoOptionsFiles) != text.npos) return;
     warnings_->add(std::string(text));
   }
   using rocksdb::Logger::Logv;

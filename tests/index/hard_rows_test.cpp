@@ -1,4 +1,4 @@
-// A target of recall holds for rows that 8-bit codes do not tell apart.
+// A target of recall holds for rows that codes do not tell apart, or do not hold.
 #include "hard_rows.hpp"
 
 #include <catch2/catch.hpp>
@@ -48,9 +48,9 @@ void check(const AnyIndex& index, const HardRows& kind, const Some& some) {
 }
 
 template <typename Options>
-void check_built(Options options, const HardRows& kind) {
+void check_built(Options options, const HardRows& kind, ScalarKind codes) {
   options.metric = kind.metric;
-  options.codes = ScalarKind::kI8;
+  options.codes = codes;
   const Rows rows = kind.draw(takes_few_rows() ? 1'000 : 9'000, 1);
   const Rows queries = kind.draw(50, 2);
   auto index = AnyIndex::create(kind.dimension, options);
@@ -65,11 +65,18 @@ void check_built(Options options, const HardRows& kind) {
 }  // namespace
 
 TEST_CASE("FlatIndex compares rows where 8-bit codes do not tell them apart") {
-  for (const HardRows& kind : hard_rows()) check_built(FlatOptions{}, kind);
+  for (const HardRows& kind : hard_rows()) check_built(FlatOptions{}, kind, ScalarKind::kI8);
 }
 
 TEST_CASE("HnswIndex keeps its target where 8-bit codes do not tell rows apart") {
-  for (const HardRows& kind : hard_rows()) check_built(HnswOptions{}, kind);
+  for (const HardRows& kind : hard_rows()) check_built(HnswOptions{}, kind, ScalarKind::kI8);
+}
+
+TEST_CASE("Codes of f16 hold rows of f32 whose numbers f16 does not") {
+  for (const HardRows& kind : rows_beyond_f16()) {
+    check_built(FlatOptions{}, kind, ScalarKind::kF16);
+    check_built(HnswOptions{}, kind, ScalarKind::kF16);
+  }
 }
 
 }  // namespace hard_rows_test

@@ -107,6 +107,34 @@ TEST_CASE("Distances of every metric are those of the numbers that codes stand f
   }
 }
 
+TEST_CASE("Scaled codes of f16 err by a part of each number, of whatever size numbers are") {
+  constexpr std::size_t kRows = 6, kDimension = 37;
+  const Metric metric = GENERATE(Metric::kL2, Metric::kInnerProduct, Metric::kCosine);
+  const float size = GENERATE(1e-17F, 1e-9F, 1e-5F, 1.0F, 1e5F, 1e17F);
+  INFO("metric " << static_cast<int>(metric) << ", numbers of about " << size);
+  test::Rows rows = test::clustered_rows({kRows, kDimension}, 5);
+  for (float& number : rows.values) number *= size;
+  ScalarCodes codes(kDimension, metric, ScalarKind::kF16, Fit::kScaled);
+  codes.grow_to(kRows);
+  for (Position i = 0; i < kRows; ++i) codes.set(i, rows.row(i));
+  const auto numbers = [&](std::size_t row) {
+    const float* first = rows.values.data() + row * kDimension;
+    return std::vector<double>(first, first + kDimension);
+  };
+  PreparedQuery given, stored;
+  for (Position i = 0; i < kRows; ++i) {
+    CHECK(codes.holds(i, rows.row(i)));
+    codes.prepare(rows.row(i), given);
+    codes.prepare(i, stored);
+    for (Position j = 0; j < kRows; ++j) {
+      const Distance wanted = distance_of(metric, numbers(i), numbers(j));
+      const double tolerance = 2e-3 * wanted.magnitude;
+      CHECK(std::abs(static_cast<double>(codes.distance(given, j)) - wanted.value) <= tolerance);
+      CHECK(std::abs(static_cast<double>(codes.distance(stored, j)) - wanted.value) <= tolerance);
+    }
+  }
+}
+
 TEST_CASE("Rows and queries may stand at any address") {
   constexpr std::size_t kDimension = 37;
   const test::Rows rows = test::clustered_rows({1, kDimension}, 9);

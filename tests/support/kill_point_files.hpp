@@ -39,16 +39,12 @@ inline std::string kind_of_file(const std::string& path) {
     std::string_view ends;
     const char* kind;
   };
-  constexpr std::array kKinds = {Kind{"", ".log", "log"},
-                                 Kind{"", ".sst", "table"},
-                                 Kind{"", ".dbtmp", "new names"},
-                                 Kind{"MANIFEST-", "", "list"},
-                                 Kind{"CURRENT", "", "current"},
-                                 Kind{"OPTIONS-", "", "options"},
-                                 Kind{"IDENTITY", "", "database identity"},
-                                 Kind{"MARK", "", "mark"},
-                                 Kind{"LOCK", "", "lock"},
-                                 Kind{"ANEAR", "", "identity"}};
+  constexpr std::array kKinds = {
+      Kind{"", ".log", "log"},         Kind{"", ".sst", "table"},
+      Kind{"", ".dbtmp", "new names"}, Kind{"MANIFEST-", "", "list"},
+      Kind{"CURRENT", "", "current"},  Kind{"IDENTITY", "", "database identity"},
+      Kind{"MARK", "", "mark"},        Kind{"LOCK", "", "lock"},
+      Kind{"ANEAR", "", "identity"}};
   for (const Kind& kind : kKinds) {
     if (name.starts_with(kind.begins) && name.ends_with(kind.ends)) return kind.kind;
   }

@@ -47,7 +47,8 @@ class VectorTable {
       : rows_(dimension, options.metric, options.rows),
         slots_(sizeof(Slot)),
         positions_(sizeof(Position)) {
-    if (options.codes != options.rows) codes_.emplace(dimension, options.metric, options.codes);
+    if (options.codes != options.rows)
+      codes_.emplace(dimension, options.metric, options.codes, Fit::kScaled);
   }
   VectorTable(VectorTable&& other) noexcept
       : rows_(std::move(other.rows_)),

@@ -6,12 +6,13 @@
 //
 // An 8-bit code is round(x · 127 / max|x|); its scale turns sums of codes back into sums of
 // numbers. Under cosine the scale carries 1/‖x‖ too, also for f32 and f16, whose numbers stay
-// exactly as given. The squared norm is that of the rounded row, because distances computed with
-// the norm of the original would mix two different vectors. Then, with dot = Σ q·x over the stored
-// numbers:
+// exactly as given, but for f16 codes of f32 rows (Fit::kScaled) whose largest number f16 does not
+// hold, or only as a fraction of its precision: a power of two brings it below 1. The squared norm
+// is that of the rounded row, because distances computed with the norm of the original would mix
+// two different vectors. Then, with dot = Σ q·x over the stored numbers:
 //
 //   cosine 1 − s_q s_x dot  ·  inner product −s_q s_x dot  ·  L2 ‖q‖² + ‖x‖² − 2 s_q s_x dot
-//   (8-bit) or Σ(q − x)² (f32, f16)
+//   (8-bit, scaled f16) or Σ(q − x)² (f32, f16)
 //
 // Threads: set() and grow_to() by one writer for a row nobody reads yet; everything else is
 // read-only.
@@ -139,12 +140,19 @@ inline Error at_query(Error error, std::size_t row) {
   return std::move(error).at_record(static_cast<std::int64_t>(row));
 }
 
+/// What set() may do to f32 numbers that f16 does not hold.
+enum class Fit : std::uint8_t {
+  kAsGiven,  ///< Nothing: they are the record's own, which check_vector() knows to fit.
+  kScaled    ///< Scale them: they are for comparing, and view() is not theirs.
+};
+
 class ScalarCodes {
  public:
-  ScalarCodes(std::size_t dimension, Metric metric, ScalarKind kind)
+  ScalarCodes(std::size_t dimension, Metric metric, ScalarKind kind, Fit fit = Fit::kAsGiven)
       : dimension_(dimension),
         metric_(metric),
         kind_(kind),
+        fit_(fit),
         rows_(stride_of(dimension, kind)),
         kernels_(&kernels()) {}
 
@@ -217,6 +225,10 @@ class ScalarCodes {
       kernels_->f16_to_f32(reinterpret_cast<const Half*>(block), prepared.value_buffer.data(),
                            dimension_);
       prepared.values = prepared.value_buffer.data();
+      if (metric_ != Metric::kCosine && tail.scale != 1.0F) {
+        for (float& number : prepared.value_buffer) number *= tail.scale;
+        prepared.scale = 1.0F;
+      }
     }
   }
 
@@ -225,7 +237,8 @@ class ScalarCodes {
   }
 
   /// How far distance() is from that of the rows behind both codes, as a standard deviation, were
-  /// each number rounded by chance. `distance`: what it returned. 0 where numbers are not rounded.
+  /// each number rounded by chance. `distance`: what it returned. 0 but for 8-bit codes: how far
+  /// f16 rounds is seen well enough in the distances themselves.
   float deviation(const PreparedQuery& query, Position position, float distance) const noexcept {
     if (kind_ != ScalarKind::kI8) return 0;
     // A number that is rounded to a step is off by a twelfth of its square, squared.
@@ -299,8 +312,13 @@ class ScalarCodes {
       dot = kernels_->dot_f32(query.values, row, dimension_);
     } else {
       const auto* row = reinterpret_cast<const Half*>(block);
-      if (metric_ == Metric::kL2) return kernels_->l2_f16(query.values, row, dimension_);
+      if (metric_ == Metric::kL2 && tail.scale == 1.0F)
+        return kernels_->l2_f16(query.values, row, dimension_);
       dot = kernels_->dot_f16(query.values, row, dimension_);
+      if (metric_ == Metric::kL2) {
+        const float query_norm2 = kernels_->dot_f32(query.values, query.values, dimension_);
+        return std::max(0.0F, query_norm2 + tail.norm2 - 2.0F * tail.scale * dot);
+      }
     }
     const float product = query.scale * tail.scale * dot;
     return metric_ == Metric::kCosine ? 1.0F - product : -product;
@@ -313,8 +331,12 @@ class ScalarCodes {
     if (kind_ == ScalarKind::kI8) {
       tail = encode(values, reinterpret_cast<std::int8_t*>(block));
     } else {
-      store_numbers(row, values, block);
-      tail = exact_tail(block);
+      const int exponent = exponent_of(row.kind(), values);
+      if (exponent == 0)
+        store_numbers(row, values, block);
+      else
+        store_scaled(values, exponent, reinterpret_cast<Half*>(block));
+      tail = float_tail(block, exponent);
     }
     std::memcpy(block + tail_offset(dimension_, kind_), &tail, sizeof tail);
   }
@@ -328,22 +350,53 @@ class ScalarCodes {
       std::memcpy(block, values, dimension_ * sizeof(float));
   }
 
-  Tail exact_tail(const std::byte* block) const {
-    if (metric_ != Metric::kCosine) return {};
-    std::vector<float> buffer;
-    return {inverse_norm(as_floats({block, dimension_, kind_}, buffer)), 1.0F};
+  /// The power of two that numbers of `kind` are divided by, 0 for one that leaves them as given.
+  int exponent_of(ScalarKind kind, const float* values) const noexcept {
+    if (fit_ == Fit::kAsGiven || kind_ != ScalarKind::kF16 || kind == ScalarKind::kF16) return 0;
+    constexpr float kLeastNormal = 0x1p-14F, kLeastInfinite = 65520.0F;
+    const float largest = largest_of(values);
+    if (largest == 0 || (largest >= kLeastNormal && largest < kLeastInfinite)) return 0;
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    return exponent;
   }
 
-  float inverse_norm(const float* values) const noexcept {
+  void store_scaled(const float* values, int exponent, Half* out) const {
+    std::vector<float> scaled(values, values + dimension_);
+    for (float& number : scaled) number = std::ldexp(number, -exponent);
+    kernels_->f32_to_f16(scaled.data(), out, dimension_);
+  }
+
+  /// Of f32 and f16 numbers that were divided by 2^exponent.
+  Tail float_tail(const std::byte* block, int exponent) const {
+    if (metric_ != Metric::kCosine && exponent == 0) return {};
+    std::vector<float> buffer;
+    const float* values = as_floats({block, dimension_, kind_}, buffer);
+    if (metric_ == Metric::kCosine) return {inverse_norm(values), 1.0F};
+    return {std::ldexp(1.0F, exponent),
+            static_cast<float>(std::ldexp(norm2_of(values), 2 * exponent))};
+  }
+
+  float largest_of(const float* values) const noexcept {
+    float largest = 0;
+    for (std::size_t i = 0; i < dimension_; ++i) largest = std::max(largest, std::fabs(values[i]));
+    return largest;
+  }
+
+  double norm2_of(const float* values) const noexcept {
     double norm2 = 0;
     for (std::size_t i = 0; i < dimension_; ++i)
       norm2 += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    return norm2;
+  }
+
+  float inverse_norm(const float* values) const noexcept {
+    const double norm2 = norm2_of(values);
     return norm2 > 0 ? static_cast<float>(1.0 / std::sqrt(norm2)) : 0.0F;
   }
 
   Tail encode(const float* values, std::int8_t* code) const noexcept {
-    float largest = 0;
-    for (std::size_t i = 0; i < dimension_; ++i) largest = std::max(largest, std::fabs(values[i]));
+    const float largest = largest_of(values);
     // Numbers so small that the step would be infinite are zeros; what is none (of a damaged image)
     // becomes -127.
     const float step = largest > 127.0F / std::numeric_limits<float>::max() ? 127.0F / largest : 0;
@@ -366,6 +419,7 @@ class ScalarCodes {
   std::size_t dimension_;
   Metric metric_;
   ScalarKind kind_;
+  Fit fit_;
   AlignedRows rows_;
   const Kernels* kernels_;
 };
