@@ -15,6 +15,7 @@
 #include "collection/planner.hpp"
 #include "collection/prepare.hpp"
 #include "collection/record_reader.hpp"
+#include "collection/row_files.hpp"
 #include "collection/scrub.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_runtime.hpp"
@@ -52,6 +53,7 @@ struct BatchPart {
 
 /// One query vector against one view.
 struct OneSearch {
+  const CollectionState& collection;
   const View& view;
   const Plan& plan;
   const Query& query;
@@ -63,8 +65,7 @@ Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scrat
                                          SearchCost& cost);
 Status search_rows(const CollectionState& collection, const View& view, const Plan& plan,
                    const BatchPart& part, BatchHits& hits);
-Result<Hits> fetch(const CollectionState& collection, const OneSearch& search,
-                   const std::vector<Neighbor>& nearest);
+Result<Hits> fetch(const OneSearch& search, const std::vector<Neighbor>& nearest);
 float relevance_of(Metric metric, float distance);
 
 /// Borrows a Scratch from the store.
@@ -143,12 +144,12 @@ Result<Hits> Collection::search(const Query& query) const {
 
   SearchCost cost;
   BorrowedScratch scratch(impl_->runtime->scratches);  // 3. Fresh records and indexed ones.
-  const auto nearest = nearest_in({view, *plan, query, plan->query}, *scratch, cost);
+  const OneSearch search{*impl_, view, *plan, query, plan->query};
+  const auto nearest = nearest_in(search, *scratch, cost);
   if (!nearest) return nearest.error();
   const double search_micros = micros_since(start) - filter_micros;
 
-  auto hits =
-      fetch(*impl_, {view, *plan, query, plan->query}, *nearest);  // 4. Fields of the winners only.
+  auto hits = fetch(search, *nearest);  // 4. Fields of the winners only.
   if (!hits || !query.explain) return hits;
   const SearchedVector& vector = view->vectors[plan->vector];
   hits->explain = Explain{.plan = plan->name(*vector.index),
@@ -170,7 +171,7 @@ namespace {
 
 Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scratch,
                                          SearchCost& cost) {
-  const auto& [view, plan, query, vector] = search;
+  const auto& [collection, view, plan, query, vector] = search;
   const SearchedVector& searched = view->vectors[plan.vector];
   const SlotSet& slots = plan.wanted(view);
   const Wanted wanted(slots.words(), slots.count());
@@ -181,6 +182,8 @@ Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scrat
                               .filtered = plan.matches.has_value()};
   auto indexed = plan.exact ? searched.index->nearest_of(vector, options, scratch, &cost)
                             : searched.index->search(vector, options, scratch, &cost);
+  if (!indexed && indexed.error().code == ErrorCode::kCorruption)
+    return of_rows(collection, plan.vector, std::move(indexed).error());
   if (!indexed || searched.tail.parts().empty()) return indexed;
 
   const std::vector<Neighbor> fresh = searched.tail.nearest(vector, options, scratch, &cost);
@@ -193,8 +196,8 @@ Result<std::vector<Neighbor>> nearest_in(const OneSearch& search, Scratch& scrat
   return both;
 }
 
-Result<Hits> fetch(const CollectionState& collection, const OneSearch& search,
-                   const std::vector<Neighbor>& nearest) {
+Result<Hits> fetch(const OneSearch& search, const std::vector<Neighbor>& nearest) {
+  const CollectionState& collection = search.collection;
   Hits hits;
   hits.sequence = search.view.sequence;
   hits.hits.resize(nearest.size());
@@ -277,7 +280,8 @@ Status search_rows(const CollectionState& collection, const View& view, const Pl
   BorrowedScratch scratch(collection.runtime->scratches);
   SearchCost cost;
   for (std::size_t i = part.begin; i < part.end; ++i) {
-    const auto nearest = nearest_in({view, plan, part.query, part.queries.row(i)}, *scratch, cost);
+    const auto nearest =
+        nearest_in({collection, view, plan, part.query, part.queries.row(i)}, *scratch, cost);
     if (!nearest) return nearest.error();
     hits.found[i] = static_cast<std::uint32_t>(nearest->size());
     for (std::size_t j = 0; j < nearest->size(); ++j) {
@@ -470,6 +474,12 @@ Result<CollectionStats> Collection::stats() const {
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
+  for (std::size_t v = 0; v < view->vectors.size(); ++v) {
+    Status intact = view->vectors[v].index->table().intact();
+    if (intact) continue;
+    stats.damaged_files = std::max<std::uint64_t>(stats.damaged_files, 1);
+    stats.reason = of_rows(*impl_, v, std::move(intact).error()).message;
+  }
   if (!room) stats.reason = room.error().message;
   if (const Status writable = impl_->runtime->bytes->check_writable(); !writable)
     stats.reason = writable.error().message;

@@ -260,15 +260,16 @@ Result<Commit::CurrentRecords> Commit::read_current(const CollectionState& colle
 Status Commit::fill_rows(const View& view, const Current& from, PreparedRecord& record) {
   for (std::size_t v = 0; v < record.rows.size(); ++v) {
     if (!record.rows[v].empty()) continue;
-    const VectorView row = row_of(view->vectors[v], from.slot);
+    const auto row = row_of(view->vectors[v], from.slot);
+    if (!row) return row.error();
     const std::vector<std::uint64_t>& known = from.record.rows;
-    const std::uint64_t there = row.empty() ? 0 : keys::row_checksum(row);
+    const std::uint64_t there = row->empty() ? 0 : keys::row_checksum(*row);
     if (v < known.size() && known[v] != there) {
       return Error{ErrorCode::kCorruption,
                    "record " + quoted(record.key) + ": another row is in memory than was written",
                    Subcode::kChecksum};
     }
-    if (!row.empty()) record.rows[v] = keys::encode_row(row);
+    if (!row->empty()) record.rows[v] = keys::encode_row(*row);
   }
   return {};
 }

@@ -140,6 +140,8 @@ class ImageWriter {
     const IndexSections sections = split_sections(vector.index->sections());
     const storage::ManifestImage* old = image_of(collection_.manifest, number);
     const bool grown = old != nullptr && collection_.row_files_of[v].lock() == vector.index;
+    // What is damaged must not get a checksum that fits.
+    if (Status whole = vector.index->table().check_all(); !whole) return whole;
     if (Status held = check_moved(v); !held) return held;
     auto rows =
         write_row_files(collection_, {number, view_->sequence}, sections,
@@ -171,9 +173,10 @@ class ImageWriter {
       if (!view_->live.contains(slot)) continue;
       const auto row = keys::decode_row(entry->value(), schema.dimension, schema.kind);
       if (!row) return row.error();
-      const VectorView indexed = row_of(view_->vectors[v], slot);
-      if (indexed.bytes() != row->bytes() ||
-          std::memcmp(indexed.data(), row->data(), row->bytes()) != 0) {
+      const auto indexed = row_of(view_->vectors[v], slot);
+      if (!indexed) return indexed.error();
+      if (indexed->bytes() != row->bytes() ||
+          std::memcmp(indexed->data(), row->data(), row->bytes()) != 0) {
         return Error{ErrorCode::kCorruption,
                      "collection '" + collection_.name + "', vector '" + schema.name +
                          "': the index has another row than was written in slot " +
@@ -315,7 +318,7 @@ Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchem
                                   const storage::ManifestImage& named,
                                   const std::vector<storage::Image>& row_files) {
   auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
-                                   named.file, runtime.identity.id, runtime.image_bytes());
+                                   named.file, runtime.identity.id, {runtime.image_bytes()});
   if (!image) return std::move(image).error();
   const auto owners = std::make_shared<std::vector<std::shared_ptr<void>>>();
   SectionSet set;
@@ -323,7 +326,8 @@ Result<AnyIndex> open_index_image(const StoreRuntime& runtime, const VectorSchem
     owners->push_back(from.owner);
     for (const storage::ImageSectionIn& section : from.sections) {
       if (!with_slots && section.name == "slots") continue;  // The image has the newer ones.
-      set.sections.push_back({section.name, section.stride, section.count, section.bytes});
+      set.sections.push_back(
+          {section.name, section.stride, section.count, section.bytes, section.guard});
     }
   };
   for (const storage::Image& file : row_files) add(file, false);
@@ -336,7 +340,7 @@ Status open_slots_image(const CollectionState& collection, CollectionVersion& ve
                         const storage::ManifestImage& named) {
   const StoreRuntime& runtime = *collection.runtime;
   auto image = storage::open_image(*runtime.files, runtime.directory(storage::kImagesDirectory),
-                                   named.file, runtime.identity.id, runtime.image_bytes());
+                                   named.file, runtime.identity.id, {runtime.image_bytes()});
   if (!image) return std::move(image).error();
   const auto live = section<std::uint64_t>(collection, *image, "live");
   const bool has_all = has_section(*image, kOffsetsOfAll);

@@ -81,6 +81,7 @@ Status train(AnyIndex& index, const VectorSchema& vector, const Source& source,
   std::sort(drawn.begin(), drawn.end());
   CopiedRows sample(vector, source);
   for (const std::uint32_t at : drawn) sample.add(positions[at]);
+  if (Status intact = source.from.table().intact(); !intact) return intact;
   return index.ivf_pq()->train(sample.matrix(), build);
 }
 
@@ -94,6 +95,7 @@ Status copy_rows(AnyIndex& index, const VectorSchema& vector, const Source& sour
     rows.clear();
     const std::size_t end = std::min(next + kPositionsAtOnce, from.positions());
     for (; next < end; ++next) rows.add(static_cast<Position>(next));
+    if (Status intact = from.table().intact(); !intact) return intact;
     Status status = index.insert(rows.matrix(), rows.slots(), {.threads = build.threads});
     if (!status) return status;
     if (!build.progress(next, from.positions()))
@@ -155,10 +157,13 @@ Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                                            "' holds an index of kind " + std::to_string(kind)};
 }
 
-VectorView row_of(const SearchedVector& vector, Slot slot) {
+Result<VectorView> row_of(const SearchedVector& vector, Slot slot) {
   const VectorTable& table = vector.index->table();
   const Position position = table.position(slot);
-  return position != kNoPosition ? table.rows().view(position) : vector.tail.row(slot);
+  if (position == kNoPosition) return vector.tail.row(slot);
+  const VectorView row = table.rows().view(position);
+  if (Status intact = table.intact(); !intact) return std::move(intact).error();
+  return row;
 }
 
 bool has_deleted(const AnyIndex& index, DeletedMost most) noexcept {

@@ -59,12 +59,13 @@ Status take_own_row(const Leg& leg, const CollectionState& collection, const Vie
   if (!slot) return slot.error();
   if (!slot->front())
     return Error{ErrorCode::kNotFound, "there is no record " + quoted(leg.key) + " to be near to"};
-  StoredVector row = reader.row(*slot->front(), plan.vector);
-  if (row.bytes.empty()) {
+  auto row = reader.row(*slot->front(), plan.vector);
+  if (!row) return std::move(row).error();
+  if (row->bytes.empty()) {
     return invalid_argument("record " + quoted(leg.key) + " has no vector '" +
                             collection.schema.vectors[plan.vector].name + "'");
   }
-  plan.own_row = std::move(row);
+  plan.own_row = std::move(*row);
   if (!plan.matches) plan.matches = view->live;
   plan.matches->remove(*slot->front());
   return {};

@@ -6,6 +6,7 @@
 #include "anear/filter/parser.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/prepare.hpp"
+#include "collection/row_files.hpp"
 #include "collection/schema.hpp"
 #include "collection/store_keys.hpp"
 
@@ -98,19 +99,21 @@ Result<std::vector<Record>> RecordReader::records(std::span<const Slot> slots,
   if (parts.vectors) {
     for (std::size_t v = 0; v < collection_.schema.vectors.size(); ++v) {
       for (std::size_t i = 0; i < slots.size(); ++i) {
-        StoredVector vector = row(slots[i], v);
-        if (!vector.bytes.empty()) records[i].vectors.push_back(std::move(vector));
+        auto vector = row(slots[i], v);
+        if (!vector) return std::move(vector).error();
+        if (!vector->bytes.empty()) records[i].vectors.push_back(std::move(*vector));
       }
     }
   }
   return records;
 }
 
-StoredVector RecordReader::row(Slot slot, std::size_t vector) const {
+Result<StoredVector> RecordReader::row(Slot slot, std::size_t vector) const {
   const VectorSchema& schema = collection_.schema.vectors[vector];
-  const VectorView row = row_of(view_->vectors[vector], slot);
-  const auto* bytes = static_cast<const std::byte*>(row.data());
-  return {schema.name, schema.kind, {bytes, bytes + row.bytes()}};
+  const auto row = row_of(view_->vectors[vector], slot);
+  if (!row) return of_rows(collection_, vector, row.error());
+  const auto* bytes = static_cast<const std::byte*>(row->data());
+  return StoredVector{schema.name, schema.kind, {bytes, bytes + row->bytes()}};
 }
 
 Result<Fields> RecordReader::fields_of(Slot slot) const {

@@ -37,7 +37,7 @@ class RecordReader final : public FieldSource {
   Result<std::vector<Record>> records(std::span<const Slot> slots, const Parts& parts) const;
 
   /// The stored row of one vector; no bytes when the record has none.
-  StoredVector row(Slot slot, std::size_t vector) const;
+  Result<StoredVector> row(Slot slot, std::size_t vector) const;
 
   Result<Fields> fields_of(Slot slot) const override;
 

@@ -212,19 +212,16 @@ class Opening {
     const storage::ManifestImage* image = image_of(found_.manifest, static_cast<std::uint32_t>(v));
     std::vector<storage::Image> row_files;
     if (image != nullptr) {
-      auto opened = open_row_files(*collection_.runtime, *image, collection_.row_files);
-      if (!opened) {
-        Error error = missing_beside_writer(std::move(opened).error());
-        error.message.insert(
-            0, "collection '" + collection_.name + "', rows of vector '" + vector.name + "': ");
-        if (error.code == ErrorCode::kCorruption)
-          error.message += "; restore a backup, or save the other rows by repair()";
-        return error;
-      }
+      auto opened =
+          open_row_files(*collection_.runtime, *image, when_checked(*collection_.runtime, *image),
+                         collection_.row_files);
+      if (!opened) return of_rows(collection_, v, missing_beside_writer(std::move(opened).error()));
       row_files = std::move(*opened);
       keep_mapped(*image, row_files);
       auto index = open_index_image(*collection_.runtime, vector, *image, row_files);
       if (index) {
+        if (Status intact = index->table().intact(); !intact)
+          return of_rows(collection_, v, std::move(intact).error());
         mark_dead(*index);
         if (Status noted = note_dead_rows(v, row_files, *index); !noted)
           return std::move(noted).error();
@@ -242,6 +239,8 @@ class Opening {
     version_.vectors[v].index = std::make_shared<AnyIndex>(std::move(*index));
     SlotSet seen;
     for (const storage::Image& file : row_files) {
+      if (Status whole = check_all(file); !whole)
+        return of_rows(collection_, v, std::move(whole).error());
       if (Status read = read_row_file(v, file, seen); !read) return std::move(read).error();
     }
     return Sequence{0};

@@ -1,6 +1,8 @@
 #include "collection/row_files.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "anear/quant/scalar_codes.hpp"
@@ -115,11 +117,24 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
   return files;
 }
 
+RowsChecked when_checked(const StoreRuntime& runtime, const storage::ManifestImage& of) {
+  std::uint64_t bytes = 0;
+  for (const storage::ManifestRowFile& named : of.rows) {
+    const auto facts = runtime.files->info(
+        storage::path_in(runtime.directory(storage::kRowFilesDirectory), named.file));
+    if (facts) bytes += facts->bytes;
+  }
+  return bytes > runtime.options.checked_at_open_bytes ? RowsChecked::kWhenRead : RowsChecked::kNow;
+}
+
 Result<storage::Image> open_row_file(const StoreRuntime& runtime,
                                      const storage::ManifestRowFile& named,
-                                     storage::ImageBytes bytes) {
+                                     storage::ImageBytes bytes, RowsChecked checked) {
+  static constexpr std::array<std::string_view, 2> kRowSections = {"rows", "codes"};
+  storage::ImageOpening how{.bytes = bytes};
+  if (checked == RowsChecked::kWhenRead) how.on_first_touch = kRowSections;
   auto file = storage::open_image(*runtime.files, runtime.directory(storage::kRowFilesDirectory),
-                                  named.file, runtime.identity.id, bytes);
+                                  named.file, runtime.identity.id, how);
   if (!file) return file;
   if (file->header.kind != kRowFileKind) return damaged(named.file, "is none");
   const bool fits = std::all_of(
@@ -131,18 +146,32 @@ Result<storage::Image> open_row_file(const StoreRuntime& runtime,
 
 Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
                                                    const storage::ManifestImage& of,
-                                                   const MappedFiles& mapped) {
+                                                   RowsChecked checked, const MappedFiles& mapped) {
   std::vector<storage::Image> files;
   for (const storage::ManifestRowFile& named : of.rows) {
     if (const auto held = mapped.find(named.file); held != mapped.end()) {
       files.push_back(held->second);
       continue;
     }
-    auto file = open_row_file(runtime, named, runtime.image_bytes());
+    auto file = open_row_file(runtime, named, runtime.image_bytes(), checked);
     if (!file) return std::move(file).error();
     files.push_back(std::move(*file));
   }
   return files;
+}
+
+Status check_all(const storage::Image& file) {
+  if (file.guard == nullptr) return {};
+  file.guard->touch_all();
+  return file.guard->status();
+}
+
+Error of_rows(const CollectionState& collection, std::size_t vector, Error error) {
+  error.message.insert(0, "collection '" + collection.name + "', rows of vector '" +
+                              collection.schema.vectors[vector].name + "': ");
+  if (error.code == ErrorCode::kCorruption)
+    error.message += "; restore a backup, or save the other rows by repair()";
+  return error;
 }
 
 Result<RowFile> look_into(const storage::Image& file, const VectorSchema& vector) {

@@ -48,15 +48,31 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
     const CollectionState& collection, const RowsOf& of, const IndexSections& sections,
     const std::vector<storage::ManifestRowFile>& kept, std::uint64_t& next_file);
 
+/// When the rows and codes of a file are compared with their checksums.
+enum class RowsChecked : std::uint8_t {
+  kNow,
+  kWhenRead,  ///< Image::guard. All else, as the slots, is checked now.
+};
+/// Of all row files of one index: by StoreOptions::checked_at_open_bytes.
+RowsChecked when_checked(const StoreRuntime& runtime, const storage::ManifestImage& of);
+
 /// Opens one row file and checks it as open_image() does, and its numbers.
 Result<storage::Image> open_row_file(const StoreRuntime& runtime,
                                      const storage::ManifestRowFile& named,
-                                     storage::ImageBytes bytes);
+                                     storage::ImageBytes bytes,
+                                     RowsChecked checked = RowsChecked::kNow);
 /// Opens the row files of an image and checks them as open_image() does, and their numbers. Those
 /// of `mapped` are taken from there.
 Result<std::vector<storage::Image>> open_row_files(const StoreRuntime& runtime,
                                                    const storage::ManifestImage& of,
+                                                   RowsChecked checked = RowsChecked::kNow,
                                                    const MappedFiles& mapped = {});
+
+/// Checks what of a file was left for when it is read.
+Status check_all(const storage::Image& file);
+
+/// What is wrong with the rows of a vector, with what to do.
+Error of_rows(const CollectionState& collection, std::size_t vector, Error error);
 
 /// One row file, looked into.
 struct RowFile {

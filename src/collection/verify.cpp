@@ -197,7 +197,8 @@ class Verification {
     Status found;
     view_->live.for_each([&](Slot slot) {
       if (!found || on_disk.contains(slot)) return;
-      if (row_checksums_[v][slot] != 0 || !row_of(view_->vectors[v], slot).empty())
+      const auto searched = row_of(view_->vectors[v], slot);
+      if (row_checksums_[v][slot] != 0 || !searched || !searched->empty())
         found = damaged_row(v, slot, "the row stands nowhere on the disk");
     });
     report_.rows += on_disk.count();
@@ -231,10 +232,11 @@ class Verification {
   Status check_row(std::size_t v, Slot slot, VectorView stored) const {
     if (says_rows_.contains(slot) && row_checksums_[v][slot] != keys::row_checksum(stored))
       return damaged_row(v, slot, "the row is not the one that was written with its record");
-    const VectorView searched = row_of(view_->vectors[v], slot);
-    if (searched.empty())
+    const auto searched = row_of(view_->vectors[v], slot);
+    if (!searched) return damaged_row(v, slot, searched.error().message);
+    if (searched->empty())
       return damaged_row(v, slot, "the row is neither in the index nor in the tail");
-    if (std::memcmp(searched.data(), stored.data(), stored.bytes()) == 0) return {};
+    if (std::memcmp(searched->data(), stored.data(), stored.bytes()) == 0) return {};
     return damaged_row(v, slot, "another row is searched than stands on the disk");
   }
   Error damaged_row(std::size_t v, Slot slot, const std::string& what) const {

@@ -38,8 +38,8 @@ struct SearchedVector {
 };
 
 /// The row of `slot`, which is live in the version that `vector` belongs to and valid as long as
-/// that is held; empty when the record has none.
-VectorView row_of(const SearchedVector& vector, Slot slot);
+/// that is held; empty when the record has none. kCorruption where rows of the index are damaged.
+Result<VectorView> row_of(const SearchedVector& vector, Slot slot);
 
 struct CollectionVersion {
   Sequence sequence = 0;          ///< The last commit that touched the collection.

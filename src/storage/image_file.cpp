@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -236,6 +237,16 @@ class Blocks {
   bool is_whole(std::size_t i, std::span<const std::byte> block) const {
     return checksum64(block) == table_.checksums()->Get(static_cast<flatbuffers::uoffset_t>(i));
   }
+  bool can_be_guarded() const { return std::has_single_bit(table_.block_bytes()); }
+  std::shared_ptr<BlockGuard> make_guard(std::span<const std::byte> file, std::string path) const {
+    return std::make_shared<BlockGuard>(
+        BlockGuard::Blocks{.name = std::move(path),
+                           .offset = kHeaderBytes,
+                           .bytes = file.subspan(kHeaderBytes, bytes_),
+                           .block_bytes = static_cast<std::size_t>(table_.block_bytes()),
+                           .checksums = {table_.checksums()->begin(), table_.checksums()->end()},
+                           .checksum = checksum64});
+  }
 
  private:
   const fb::SectionTable& table_;
@@ -272,32 +283,56 @@ Status check_in_memory(const Blocks& blocks, std::span<const std::byte> file,
   return damaged_block(path, blocks.offset(first_damaged));
 }
 
-/// The bytes of a file, and its path for messages.
+/// A mapped or copied file, its path for messages, and what is left to check when it is read.
 struct FileBytes {
   std::span<std::byte> bytes;
   const std::string& path;
+  std::span<const std::string_view> on_first_touch{};
 };
 
-Status read_sections(const HeaderBytes& head, FileBytes file, Trust trust,
-                     std::vector<ImageSectionIn>& sections) {
-  const auto& [bytes, path] = file;
-  const auto sealed = bytes.subspan(head.table_offset);
+/// Checks what is not left for later. Null when nothing is.
+Result<std::shared_ptr<BlockGuard>> check_blocks(const Blocks& blocks, const FileBytes& file,
+                                                 std::vector<ImageSectionIn>& sections) {
+  const auto is_later = [&](const ImageSectionIn& section) {
+    return std::find(file.on_first_touch.begin(), file.on_first_touch.end(), section.name) !=
+           file.on_first_touch.end();
+  };
+  if (!blocks.can_be_guarded() || std::none_of(sections.begin(), sections.end(), is_later)) {
+    if (Status checked = check_in_memory(blocks, file.bytes, file.path); !checked)
+      return std::move(checked).error();
+    return std::shared_ptr<BlockGuard>();
+  }
+  if (!blocks.fit()) return wrong_table(file.path);
+  std::shared_ptr<BlockGuard> guard = blocks.make_guard(file.bytes, file.path);
+  for (ImageSectionIn& section : sections) {
+    if (is_later(section))
+      section.guard = guard.get();
+    else if (!section.bytes.empty())
+      guard->touch(section.bytes);
+  }
+  if (Status checked = guard->status(); !checked) return std::move(checked).error();
+  return guard;
+}
+
+Result<std::shared_ptr<BlockGuard>> read_sections(const HeaderBytes& head, const FileBytes& file,
+                                                  Trust trust,
+                                                  std::vector<ImageSectionIn>& sections) {
+  const auto sealed = file.bytes.subspan(head.table_offset);
   Unsealed<fb::SectionTable> table;
   if (!table.open({reinterpret_cast<const char*>(sealed.data()), sealed.size()})) {
-    return damaged_table(path, head);
-  }
-  if (trust == Trust::kNothing) {
-    if (Status checked = check_in_memory({*table, head}, bytes, path); !checked) return checked;
+    return damaged_table(file.path, head);
   }
   for (const fb::Section* from : *table->sections()) {
     ImageSectionIn to;
     if (!read_section(*from, head.table_offset, to)) {
-      return image_error(path, "its section table is wrong", Subcode::kNone, head.table_offset);
+      return image_error(file.path, "its section table is wrong", Subcode::kNone,
+                         head.table_offset);
     }
-    to.bytes = bytes.subspan(from->offset(), to.count * to.stride);
+    to.bytes = file.bytes.subspan(from->offset(), to.count * to.stride);
     sections.push_back(std::move(to));
   }
-  return {};
+  if (trust == Trust::kDamaged) return std::shared_ptr<BlockGuard>();
+  return check_blocks({*table, head}, file, sections);
 }
 
 Result<Mapping> copy_of(const File& file, const std::string& path, std::uint64_t bytes) {
@@ -312,25 +347,22 @@ Result<Mapping> copy_of(const File& file, const std::string& path, std::uint64_t
   return copy;
 }
 
-/// How an image is opened.
-struct Opening {
-  Trust trust = Trust::kNothing;
-  ImageBytes bytes = ImageBytes::kMapped;
-};
-
 Result<Image> open_as(FileSystem& files, const std::string& path, const StoreId& store,
-                      const Opening& how) {
+                      const ImageOpening& how, Trust trust) {
   auto file = files.open(path, OpenMode::kRead);
   if (!file) return std::move(file).error();
-  const auto head = read_header_of(**file, path, store, how.trust);
+  const auto head = read_header_of(**file, path, store, trust);
   if (!head) return head.error();
   auto held = how.bytes == ImageBytes::kCopied ? copy_of(**file, path, head->file_bytes)
                                                : files.map_private(path, head->file_bytes);
   if (!held) return std::move(held).error();
   Image image{{head->store, head->sequence, head->kind}, {}, head->file_bytes, held->owner};
-  if (Status read = read_sections(*head, {held->bytes, path}, how.trust, image.sections); !read) {
-    return std::move(read).error();
-  }
+  auto guard = read_sections(*head, {held->bytes, path, how.on_first_touch}, trust, image.sections);
+  if (!guard) return std::move(guard).error();
+  if (*guard == nullptr) return image;
+  image.guard = guard->get();
+  using Owners = std::pair<std::shared_ptr<void>, std::shared_ptr<BlockGuard>>;
+  image.owner = std::make_shared<Owners>(std::move(image.owner), std::move(*guard));
   return image;
 }
 
@@ -414,8 +446,8 @@ Result<ImageIdentity> identify_image(FileSystem& files, const std::string& direc
 }
 
 Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
-                         const StoreId& store, ImageBytes bytes) {
-  return open_as(files, path_in(directory, name), store, {Trust::kNothing, bytes});
+                         const StoreId& store, const ImageOpening& how) {
+  return open_as(files, path_in(directory, name), store, how, Trust::kNothing);
 }
 
 Status check_image(FileSystem& files, const std::string& directory, const std::string& name,
@@ -436,7 +468,7 @@ Status check_image(FileSystem& files, const std::string& directory, const std::s
 
 Result<Image> open_damaged_image(FileSystem& files, const std::string& directory,
                                  const std::string& name, const StoreId& store) {
-  return open_as(files, path_in(directory, name), store, {.trust = Trust::kDamaged});
+  return open_as(files, path_in(directory, name), store, {}, Trust::kDamaged);
 }
 
 }  // namespace anear::storage

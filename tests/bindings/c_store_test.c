@@ -378,6 +378,7 @@ static void a_store_keeps_part_of_the_disk_and_says_so(void) {
              &error);
   options.pinned_seconds_max = SIZE_MAX;
   options.background_bytes_per_second = (uint64_t)1 << 30;
+  options.checked_at_open_bytes = 1;
   options.memory_bytes_max = 1000;
   CHECK_CODE(ANEAR_INVALID_ARGUMENT, anear_store_open(path, &options, &notes.store, &error),
              &error);

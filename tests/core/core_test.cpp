@@ -7,8 +7,10 @@
 #include <cstring>
 #include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "anear/core/aligned_rows.hpp"
@@ -87,6 +89,89 @@ TEST_CASE("AlignedRows adopts memory in place and grows beyond it") {
     CHECK(value == i);
   }
   CHECK(rows.row(0) == start);
+}
+
+namespace {
+
+std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept {
+  std::uint64_t sum = 0;
+  for (const std::byte byte : bytes) sum = sum * 31 + std::to_integer<std::uint64_t>(byte);
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("Guarded rows are checked block by block before they are given away") {
+  // Rows of 3 KiB, of which a chunk has 512, in blocks of 4 KiB; the last chunk is copied.
+  constexpr std::size_t kStride = 3'072, kCount = 1'300, kBlock = 4'096;
+  auto memory = std::make_shared<std::vector<std::byte>>(kCount * kStride + 64);
+  auto* start = memory->data() + (64 - reinterpret_cast<std::uintptr_t>(memory->data()) % 64) % 64;
+  const std::span<std::byte> bytes(start, kCount * kStride);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i % 251);
+  BlockGuard::Blocks blocks{.name = "a file",
+                            .offset = 100,
+                            .bytes = bytes,
+                            .block_bytes = kBlock,
+                            .checksums = {},
+                            .checksum = sum_of};
+  for (std::size_t at = 0; at < bytes.size(); at += kBlock)
+    blocks.checksums.push_back(sum_of(bytes.subspan(at, std::min(kBlock, bytes.size() - at))));
+
+  const std::size_t damaged = GENERATE(std::size_t{0}, 700, 1'299);
+  bytes[damaged * kStride + kStride - 1] ^= std::byte{1};
+  const BlockGuard guard(std::move(blocks));
+  AlignedRows rows(kStride);
+  const GuardedBytes piece{bytes, &guard};
+  rows.adopt({&piece, 1}, memory);
+  rows.grow_to(3'000);
+  const auto read = [&](std::size_t row) {
+    return sum_of({std::as_const(rows).row(row), kStride});
+  };
+  // What is copied is read at once.
+  CHECK(rows.intact().has_value() == (damaged != 1'299));
+  (void)read(400);
+  (void)read(2'500);
+  (void)rows.address_of(damaged);
+  CHECK(rows.intact().has_value() == (damaged != 1'299));
+  (void)read(damaged);
+  REQUIRE_FALSE(rows.intact());
+  const Error error = rows.intact().error();
+  CHECK(error.code == ErrorCode::kCorruption);
+  CHECK(error.message.find("'a file'") != std::string::npos);
+  CHECK(error.position ==
+        100 + static_cast<std::int64_t>((damaged * kStride + kStride - 1) / kBlock * kBlock));
+  bytes[damaged * kStride + kStride - 1] ^= std::byte{1};
+}
+
+TEST_CASE("Threads that read guarded rows beside each other agree on what is damaged") {
+  constexpr std::size_t kStride = 2'048, kCount = 4'096, kBlock = 65'536;
+  auto memory = std::make_shared<std::vector<std::byte>>(kCount * kStride + 64);
+  auto* start = memory->data() + (64 - reinterpret_cast<std::uintptr_t>(memory->data()) % 64) % 64;
+  const std::span<std::byte> bytes(start, kCount * kStride);
+  BlockGuard::Blocks blocks{.name = "a file",
+                            .offset = 0,
+                            .bytes = bytes,
+                            .block_bytes = kBlock,
+                            .checksums = {},
+                            .checksum = sum_of};
+  for (std::size_t at = 0; at < bytes.size(); at += kBlock)
+    blocks.checksums.push_back(sum_of(bytes.subspan(at, kBlock)));
+  const bool is_damaged = GENERATE(false, true);
+  if (is_damaged) bytes[3'000 * kStride] = std::byte{1};
+  const BlockGuard guard(std::move(blocks));
+  AlignedRows rows(kStride);
+  const GuardedBytes piece{bytes, &guard};
+  rows.adopt({&piece, 1}, memory);
+  std::atomic<std::size_t> missed{0};
+  parallel_for(kCount, 4, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::byte first = *std::as_const(rows).row(i);
+      if (first != std::byte{0} && rows.intact()) ++missed;
+    }
+    return true;
+  });
+  CHECK(missed == 0);
+  CHECK(rows.check_all().has_value() == !is_damaged);
 }
 
 TEST_CASE("parallel_for covers every index once, stops when told, and passes exceptions on") {

@@ -1,5 +1,6 @@
 #include "anear/storage/image_file.hpp"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <random>
@@ -65,6 +66,36 @@ struct Written {
 };
 
 }  // namespace
+
+TEST_CASE("Of an image that is checked as it is read, the rest is checked at once") {
+  const Written written;
+  const std::string whole = bytes_of_file(written.path());
+  constexpr std::array<std::string_view, 2> kLater = {"rows", "none"};
+  for (std::size_t at = 10; at < whole.size(); at += 1'009) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    overwrite_file(written.path(), damaged);
+    INFO("byte " << at);
+    const auto image = open_image(*written.files, written.directory.path(), "a", kStore,
+                                  {.on_first_touch = kLater});
+    // Sections begin at 4,096; the last block of the rows has the other section, too.
+    const bool is_left = at >= 4'096 && at < 4'096 + 3 * 65'536;
+    REQUIRE(image.has_value() == is_left);
+    if (!image) continue;
+    REQUIRE(image->guard != nullptr);
+    CHECK(image->sections[0].guard == image->guard);
+    CHECK(image->sections[1].guard == nullptr);
+    CHECK(image->guard->intact());
+    image->guard->touch(image->sections[0].bytes.first(1));
+    CHECK(image->guard->intact() == (at >= 4'096 + 65'536));
+    image->guard->touch_all();
+    REQUIRE_FALSE(image->guard->status());
+    CHECK(image->guard->status().error().position ==
+          static_cast<std::int64_t>(4'096 + (at - 4'096) / 65'536 * 65'536));
+  }
+  overwrite_file(written.path(), whole);
+  CHECK(open_image(*written.files, written.directory.path(), "a", kStore)->guard == nullptr);
+}
 
 TEST_CASE("An image comes back with its sections, aligned and writable") {
   const Written written;

@@ -1,10 +1,12 @@
 // An empty directory for one test, removed with all it holds when the test ends.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -58,18 +60,34 @@ inline void overwrite_file(const std::string& path, const std::string& bytes) {
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
-/// A copy of a store that is open, as a kill leaves it. Files that its database has done with may
-/// go meanwhile: then the copy is begun anew.
+/// The files below a directory and their sizes; none where one of them goes meanwhile.
+inline std::map<std::string, std::uintmax_t> sizes_below(const std::string& directory) {
+  std::map<std::string, std::uintmax_t> sizes;
+  std::error_code failed;
+  for (std::filesystem::recursive_directory_iterator entry(directory, failed), end;
+       !failed && entry != end; entry.increment(failed)) {
+    if (entry->is_regular_file(failed)) sizes[entry->path()] = entry->file_size(failed);
+    if (failed) return {};
+  }
+  return sizes;
+}
+
+/// A copy of a store that is open, as a kill leaves it: of one moment, or else it is begun anew,
+/// since its database may make and remove files meanwhile.
 inline void copy_as_after_a_kill(const std::string& store, const std::string& copy) {
   constexpr int kTriesMax = 100;
   for (int tries = 1;; ++tries) {
     // The mark first: what it names is there by then, and what it names later may not be copied.
     const std::string mark = bytes_of_file(store + "/MARK");
+    const auto before = sizes_below(store);
     std::error_code failed;
     std::filesystem::copy(store, copy, std::filesystem::copy_options::recursive, failed);
-    if (!failed) return overwrite_file(copy + "/MARK", mark);
+    if (!failed && !before.empty() && sizes_below(store) == before)
+      return overwrite_file(copy + "/MARK", mark);
     std::filesystem::remove_all(copy);
-    if (tries == kTriesMax) throw std::runtime_error("copy " + store + ": " + failed.message());
+    if (tries == kTriesMax)
+      throw std::runtime_error("copy " + store + ": " +
+                               (failed ? failed.message() : "it never stands still"));
   }
 }
 

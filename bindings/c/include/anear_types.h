@@ -1,5 +1,4 @@
-/* The numbers and structs of anear.h, which says how they are used (conventions there). Include
- * anear.h. */
+/* The numbers and structs of anear.h, which says how they are used. Include anear.h. */
 #ifndef ANEAR_TYPES_H
 #define ANEAR_TYPES_H
 
@@ -229,8 +228,7 @@ typedef struct anear_error {
 #define ANEAR_STORE_BUFFERED 4U   /* Commits go to the kernel at once, to the disk each second. */
 #define ANEAR_STORE_IN_MEMORY 8U  /* The path is only a name. */
 #define ANEAR_STORE_INDEX_INLINE 16U /* Index within each write, not in the background. */
-/* Row files and images are copied to memory, not mapped: a mapped file that somebody else shrinks
- * in place, which anear never does, ends the process where it is read. */
+/* Row files and images are copied to memory: a mapped one that others shrink ends the process. */
 #define ANEAR_STORE_COPY_FILES 32U
 #define ANEAR_STORE_NO_RESERVE 64U /* Write until the disk is full; see `reserved_bytes`. */
 
@@ -242,8 +240,7 @@ typedef struct anear_store_options {
   void (*log)(void* log_context, const char* message);
   void* log_context;
   size_t follow_every_ms; /* Read-only: anear_store_refresh() by a thread of the store. 0: none. */
-  /* A thread of the store reads all files against their checksums, at no more than this rate: see
-   * anear_store_scrub_stats(). 0: none. */
+  /* A thread reads all files against their checksums: anear_store_scrub_stats(). 0: none. */
   uint64_t scrub_bytes_per_second;
   size_t scrub_every_s; /* From the end of one pass to the next one. 0: 604,800, a week. */
   /* Writes that add are ANEAR_NO_SPACE while less of the disk is free, which is left to deletes,
@@ -254,13 +251,16 @@ typedef struct anear_store_options {
    * else at least 16 MiB. Read-only: bounds the database's cache alone. */
   uint64_t memory_bytes_max;
   size_t background_threads; /* That index what waits, while much does. 0: all processors. */
-  /* What row files and images are written with, at most, all together. Writers, flush, erase,
-   * verify and backups wait for it in the end; commits, opening and closing do not. 0: no limit. */
+  /* Of row files and images, all together. Writers, flush, erase, verify and backups wait for it in
+   * the end; commits, opening and closing do not. 0: no limit. */
   uint64_t background_bytes_per_second;
   size_t pinned_seconds_max; /* See anear_collection_pin(). 0: 3,600; SIZE_MAX: no end. */
+  /* Row files of an index are compared with their checksums at the opening up to so many bytes; of
+   * larger ones each block is when it is first read. 0: 256 MiB; UINT64_MAX: all. */
+  uint64_t checked_at_open_bytes;
 } anear_store_options;
 #define ANEAR_STORE_OPTIONS_INIT \
-  {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0}
+  {sizeof(anear_store_options), 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* An index; what its kind does not use is ignored. */
 typedef struct anear_index_options {

@@ -51,6 +51,7 @@ Result<StoreOptions> store_options_of(const anear_store_options* options) {
   if (given->reserved_bytes != 0) store.reserved_bytes = given->reserved_bytes;
   if ((given->flags & ANEAR_STORE_NO_RESERVE) != 0) store.reserved_bytes = 0;
   store.memory_bytes_max = given->memory_bytes_max;
+  set_number(given->checked_at_open_bytes, store.checked_at_open_bytes);
   store.log = {given->log, given->log_context};
   store.scrub_bytes_per_second = given->scrub_bytes_per_second;
   store.background_bytes_per_second = given->background_bytes_per_second;

@@ -228,6 +228,10 @@ class Store:
         self._closed = True
 
 
+def _whole_or_none(number: int | None, name: str) -> int | None:
+    return None if number is None else whole(number, name)
+
+
 def open(
     path: str | os.PathLike[str],
     *,
@@ -246,11 +250,9 @@ def open(
     background_threads: int = 0,
     background_bytes_per_second: int = 0,
     pinned_seconds_max: float = 3600.0,
+    checked_at_open_bytes: int | None = 256 << 20,
 ) -> Store:
-    """Opens the store in directory `path`, or makes one.
-
-        with anear.open("context.anear") as store:
-            docs = store.collection("docs")
+    """Opens the store in directory `path`, or makes one: `with anear.open("context.anear") as store: ...`
 
     `create`: make it when it is not there, otherwise NotFoundError. `durability`: "durable" (each write is synced to the disk
     before it returns) or "buffered" (handed to the kernel, synced within a second: survives a killed process, not a power
@@ -273,9 +275,10 @@ def open(
     memory and disk.
 
     `scrub_bytes_per_second`: a thread of the store reads all of its files against their checksums at no more than this rate, 0
-    for never; `scrub_every`: seconds from the end of one pass to the beginning of the next; Store.scrub_stats() says what was
-    found. `copy_files`: copy row files and images to memory instead of mapping them. A mapped file that somebody else shrinks
-    in place, which anear never does, ends the process where it is read.
+    for never; `scrub_every`: seconds from the end of one pass to the next; Store.scrub_stats() says what was found.
+    `copy_files`: copy row files and images to memory; a mapped file that somebody else shrinks in place, which anear never
+    does, ends the process. `checked_at_open_bytes`: up to so many bytes of row files of an index are compared with their
+    checksums at the opening, None for all; of more, each block is when it is first read: CorruptionError from then on.
 
     Raises UnsupportedFormatError for a directory that is no store or one of a newer anear (nothing in it is touched),
     LostWritesError when less is there than had been acknowledged (see recover()), CorruptionError for damage.
@@ -291,11 +294,12 @@ def open(
         "scrub_bytes_per_second": whole(scrub_bytes_per_second, "scrub_bytes_per_second"),
         "scrub_every_s": _seconds(scrub_every, "scrub_every"),
         "copy_files": bool(copy_files),
-        "reserved_bytes": None if reserved_bytes is None else whole(reserved_bytes, "reserved_bytes"),
+        "reserved_bytes": _whole_or_none(reserved_bytes, "reserved_bytes"),
         "memory_bytes_max": whole(memory_bytes_max, "memory_bytes_max"),
         "background_threads": whole(background_threads, "background_threads", 2**32 - 1),
         "background_bytes_per_second": whole(background_bytes_per_second, "background_bytes_per_second"),
         "pinned_seconds_max": _seconds(pinned_seconds_max, "pinned_seconds_max"),
+        "checked_at_open_bytes": _whole_or_none(checked_at_open_bytes, "checked_at_open_bytes"),
     }
     return Store(_core.Store(path_of(path), options))
 

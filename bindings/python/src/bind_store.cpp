@@ -1,6 +1,7 @@
 // _core.Store: what anear.Store (anear/__init__.py) is made of.
 #include <pybind11/stl.h>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,6 +68,10 @@ StoreOptions as_options(const py::dict& given) {
   options.background_threads = given["background_threads"].cast<std::uint32_t>();
   options.pinned_seconds_max = given["pinned_seconds_max"].cast<std::uint32_t>();
   options.background_bytes_per_second = given["background_bytes_per_second"].cast<std::uint64_t>();
+  if (!given["checked_at_open_bytes"].is_none())
+    options.checked_at_open_bytes = given["checked_at_open_bytes"].cast<std::uint64_t>();
+  else
+    options.checked_at_open_bytes = std::numeric_limits<std::uint64_t>::max();
   options.index_inline = given["index_inline"].cast<bool>();
   options.follow_every_ms = given["follow_every_ms"].cast<std::uint32_t>();
   options.copy_files = given["copy_files"].cast<bool>();

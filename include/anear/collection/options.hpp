@@ -85,6 +85,11 @@ struct StoreOptions {
   /// below what writers bring, they wait for the indexer in the end, and so do flush(), erase(),
   /// verify() and backup(). Opening and closing do not. 0: no limit.
   std::uint64_t background_bytes_per_second = 0;
+  /// An opening reads the row files of an index and compares them with their checksums where they
+  /// have so many bytes or fewer. Of larger ones each block of 64 KiB is compared when it is first
+  /// read, so that a large store opens at once; a call that meets a damaged one, and all later ones
+  /// that read rows of that index, are kCorruption. 2^64 - 1: all are read at the opening.
+  std::uint64_t checked_at_open_bytes = std::uint64_t{256} << 20;
   bool index_inline = false;  ///< Index within each write instead of in the background (tests,
                               ///< single-threaded hosts).
   bool in_memory =

@@ -168,10 +168,10 @@ struct CollectionStats {
   /// still stand in files.
   Sequence erasing = 0;
   /// Known to be damaged of the collection's files and of those that all share: see
-  /// Store::scrub_stats().
+  /// Store::scrub_stats(). A row file that was found damaged as it was read counts once.
   std::uint64_t damaged_files = 0;
   bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt.
-  std::string reason{};   ///< Why degraded, full or read-only; empty otherwise.
+  std::string reason{};   ///< Why degraded, damaged, full or read-only; empty otherwise.
 };
 
 }  // namespace anear

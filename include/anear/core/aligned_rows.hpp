@@ -8,7 +8,8 @@
 //   (1) A row keeps its address from append to destruction: a reader may hold it while others
 //   append. (2) The table of chunks has its final size from the start (capacity for kRowsMax rows),
 //   so it never moves either. (3) Rows that were adopted from a mapped image are used in place;
-//   `owner` keeps the mapping alive.
+//   `owner` keeps the mapping alive. (4) A row of a guarded piece is checked before the constant
+//   row() gives it away; intact() tells what came of that.
 //
 // Threads: one writer calls grow_to(); any number of readers use row(i) for an i that was published
 // to them after the growth (by a release store of the writer, such as a link that leads to i).
@@ -27,6 +28,8 @@
 #include <vector>
 
 #include "anear/core/assert.hpp"
+#include "anear/core/block_guard.hpp"
+#include "anear/core/error.hpp"
 
 namespace anear {
 
@@ -52,11 +55,34 @@ class AlignedRows {
   AlignedRows& operator=(const AlignedRows&) = delete;
   ~AlignedRows() = default;
 
+  /// For writing, and reading what was not adopted with a guard.
   std::byte* row(std::size_t index) noexcept {
     return table_[index >> shift_].load(std::memory_order_acquire) + (index & mask()) * stride_;
   }
   const std::byte* row(std::size_t index) const noexcept {
+    const std::byte* const row = address_of(index);
+    if (index < guarded_rows_) {
+      const BlockGuard* const guard = guards_[index >> shift_];
+      if (guard != nullptr) guard->touch({row, stride_});
+    }
+    return row;
+  }
+  /// For a hint to the processor: what stands there is not checked.
+  const std::byte* address_of(std::size_t index) const noexcept {
     return table_[index >> shift_].load(std::memory_order_acquire) + (index & mask()) * stride_;
+  }
+  /// BlockGuard::status() of all guards. To be asked after rows were read, before what was made of
+  /// them counts.
+  Status intact() const {
+    for (const BlockGuard* guard : all_guards_) {
+      if (!guard->intact()) return guard->status();
+    }
+    return {};
+  }
+  /// Checks every guarded row; intact().
+  Status check_all() const {
+    for (const BlockGuard* guard : all_guards_) guard->touch_all();
+    return intact();
   }
   std::size_t stride() const noexcept { return stride_; }
   /// Rows that have memory.
@@ -81,43 +107,51 @@ class AlignedRows {
   std::size_t chunk_rows() const noexcept { return std::size_t{1} << shift_; }
 
   /// Takes over the rows that stand in `pieces`, one after another, each 64-byte aligned, writable
-  /// and of whole rows, kept alive by `owner`. Whole chunks are used in place; a last partial one,
-  /// and one that two pieces share, is copied. Only on an empty AlignedRows.
-  void adopt(std::span<const std::span<std::byte>> pieces, const std::shared_ptr<void>& owner) {
+  /// and of whole rows, kept alive with its guard by `owner`. Whole chunks are used in place; a
+  /// last partial one, and one that two pieces share, is copied. Only on an empty AlignedRows.
+  void adopt(std::span<const GuardedBytes> pieces, const std::shared_ptr<void>& owner) {
     ANEAR_ASSERT(chunks_ == 0);
     std::size_t rows = 0;
-    for (const std::span<std::byte> piece : pieces) rows += piece.size() / stride_;
+    for (const GuardedBytes& piece : pieces) rows += piece.bytes.size() / stride_;
     const std::size_t chunk_bytes = chunk_rows() * stride_;
     std::size_t begun = 0;  // Bytes of the last chunk that are there.
-    for (std::span<std::byte> piece : pieces) {
+    for (const GuardedBytes& guarded : pieces) {
+      std::span<std::byte> piece = guarded.bytes;
+      if (guarded.guard != nullptr) all_guards_.push_back(guarded.guard);
       while (!piece.empty()) {
         const bool in_place = begun == 0 && piece.size() >= chunk_bytes;
         if (in_place) {
+          guards_.resize(chunks_ + 1);
+          guards_.back() = guarded.guard;
           add_chunk(Chunk(nullptr, Free{}), piece.data());
         } else if (begun == 0) {
           grow_to((chunks_ << shift_) + 1);
         }
         const std::size_t bytes = std::min(piece.size(), chunk_bytes - begun);
-        if (!in_place) std::memcpy(row((chunks_ - 1) << shift_) + begun, piece.data(), bytes);
+        if (!in_place) {
+          if (guarded.guard != nullptr) guarded.guard->touch(piece.first(bytes));
+          std::memcpy(row((chunks_ - 1) << shift_) + begun, piece.data(), bytes);
+        }
         begun = in_place || begun + bytes == chunk_bytes ? 0 : begun + bytes;
         piece = piece.subspan(bytes);
       }
     }
     ANEAR_ASSERT(capacity() >= rows);
+    if (!all_guards_.empty()) guarded_rows_ = guards_.size() << shift_;
     owner_ = owner;
   }
   /// The same for rows that stand together.
   void adopt(std::span<std::byte> bytes, std::size_t rows, const std::shared_ptr<void>& owner) {
-    const std::span<std::byte> piece = bytes.first(rows * stride_);
+    const GuardedBytes piece{bytes.first(rows * stride_)};
     adopt({&piece, 1}, owner);
   }
 
-  /// The bytes of the first `rows` rows, piece by piece.
+  /// The bytes of the first `rows` rows, piece by piece. Not checked: see check_all().
   std::vector<std::span<const std::byte>> pieces(std::size_t rows) const {
     std::vector<std::span<const std::byte>> pieces;
     for (std::size_t first = 0; first < rows; first += mask() + 1) {
       const std::size_t count = std::min(rows - first, mask() + 1);
-      pieces.emplace_back(row(first), count * stride_);
+      pieces.emplace_back(address_of(first), count * stride_);
     }
     return pieces;
   }
@@ -182,6 +216,9 @@ class AlignedRows {
     std::swap(own_, other.own_);
     std::swap(retired_, other.retired_);
     std::swap(owner_, other.owner_);
+    std::swap(guarded_rows_, other.guarded_rows_);
+    guards_.swap(other.guards_);
+    all_guards_.swap(other.all_guards_);
     std::atomic<std::byte*>* mine = table_.first.load(std::memory_order_relaxed);
     table_.store(other.table_.first.load(std::memory_order_relaxed));
     other.table_.store(mine);
@@ -195,6 +232,9 @@ class AlignedRows {
   std::vector<Chunk> own_;
   std::vector<std::unique_ptr<std::atomic<std::byte*>[]>> retired_;
   std::shared_ptr<void> owner_;
+  std::size_t guarded_rows_ = 0;           ///< Rows from there on are in memory of our own.
+  std::vector<const BlockGuard*> guards_;  ///< Of each adopted chunk; null where it needs none.
+  std::vector<const BlockGuard*> all_guards_;
 };
 
 }  // namespace anear

@@ -1,6 +1,8 @@
 // One of the indexes, chosen at run time: what a collection holds for each named vector.
 //
 // Each call is one switch over the kinds, outside of all loops; nothing inside an index is virtual.
+// What reads rows or codes ends with kCorruption when one of them, or one that was read before, is
+// damaged (BlockGuard).
 // Threads: as the index inside (searches run beside one writer).
 #pragma once
 
@@ -46,18 +48,21 @@ class AnyIndex {
   }
 
   Status insert(MatrixView rows, std::span<const Slot> slots, const BuildOptions& build = {}) {
-    return std::visit([&](auto& index) { return index.insert(rows, slots, build); }, index_);
+    if (Status intact = table().intact(); !intact) return intact;
+    return checked(
+        std::visit([&](auto& index) { return index.insert(rows, slots, build); }, index_));
   }
   Result<std::vector<Neighbor>> search(VectorView query, const SearchOptions& options,
                                        Scratch& scratch, SearchCost* cost = nullptr) const {
-    return std::visit(
-        [&](const auto& index) { return index.search(query, options, scratch, cost); }, index_);
+    return checked(std::visit(
+        [&](const auto& index) { return index.search(query, options, scratch, cost); }, index_));
   }
   /// By comparing every wanted slot.
   Result<std::vector<Neighbor>> nearest_of(VectorView query, const SearchOptions& options,
                                            Scratch& scratch, SearchCost* cost = nullptr) const {
-    return std::visit(
-        [&](const auto& index) { return index.nearest_of(query, options, scratch, cost); }, index_);
+    return checked(std::visit(
+        [&](const auto& index) { return index.nearest_of(query, options, scratch, cost); },
+        index_));
   }
   bool mark_deleted(Slot slot) noexcept {
     return std::visit([&](auto& index) { return index.mark_deleted(slot); }, index_);
@@ -74,7 +79,7 @@ class AnyIndex {
     return graph != nullptr && graph->is_calibration_overdue();
   }
   Status calibrate(const BuildOptions& build = {}) {
-    return std::visit([&](auto& index) { return index.calibrate(build); }, index_);
+    return checked(std::visit([&](auto& index) { return index.calibrate(build); }, index_));
   }
   /// HnswIndex::do_codes_suffice(); of the others, always.
   bool do_codes_suffice(const BuildOptions& build = {}) const {
@@ -83,12 +88,14 @@ class AnyIndex {
   }
   /// Reads the whole index: kCorruption where its parts disagree. Not beside a writer.
   Status verify() const {
+    if (Status whole = table().check_all(); !whole) return whole;
     return std::visit([](const auto& index) { return index.verify(); }, index_);
   }
   /// Before it is saved: HnswIndex::reconnect().
   void reconnect() {
     std::visit([](auto& index) { index.reconnect(); }, index_);
   }
+  /// What has never been read is not checked: see VectorTable::check_all().
   std::vector<SectionOut> sections() const {
     return std::visit([](const auto& index) { return index.sections(); }, index_);
   }
@@ -125,6 +132,14 @@ class AnyIndex {
     if (!index) return std::move(index).error();
     return AnyIndex(Variant(std::move(*index)));
   }
+  /// `outcome`, unless it was made of damaged bytes.
+  template <typename Outcome>
+  Outcome checked(Outcome outcome) const {
+    Status intact = table().intact();
+    if (intact) return outcome;
+    return std::move(intact).error();
+  }
+
   Variant index_;
 };
 

@@ -76,9 +76,12 @@ inline OwnQuery beyond_nearest(OwnQuery query, std::size_t excluded) {
 inline bool is_true_neighbor(const OwnQuery& query, std::size_t wanted, float distance) noexcept {
   const float bound = query.truth[wanted - 1];
   // Squares of differences have some digits however small they are; a product is of numbers that
-  // may be larger than what it says of the distance.
+  // may be larger than what it says of the distance: the largest product says how large.
   if (query.metric == Metric::kL2) return distance <= bound * (1.0F + 1e-5F);
-  return distance <= bound + 1e-6F * std::max(1.0F, std::fabs(bound));
+  const float size = query.metric == Metric::kCosine
+                         ? 1.0F
+                         : std::max(std::fabs(query.truth.front()), std::fabs(bound));
+  return distance <= bound + 1e-6F * size;
 }
 
 /// Shares of what is true among what was found, over all queries.

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "anear/core/block_guard.hpp"
 #include "anear/core/error.hpp"
 
 namespace anear {
@@ -38,13 +39,14 @@ struct SectionIn {
   std::uint64_t stride = 1;
   std::uint64_t count = 0;
   std::span<std::byte> bytes;
+  const BlockGuard* guard = nullptr;  ///< To be asked before bytes are read; null: nothing is.
 };
 
 /// All sections of one image, and what keeps their bytes alive.
 struct SectionSet {
   std::vector<SectionIn> sections;
   std::shared_ptr<void>
-      owner;  ///< An index that keeps pointers into `sections` keeps a copy of this.
+      owner;  ///< Of bytes and guards: an index that keeps pointers to them keeps a copy of this.
 
   bool has(std::string_view name) const noexcept {
     return std::any_of(sections.begin(), sections.end(),
@@ -54,8 +56,7 @@ struct SectionSet {
   /// lacks bytes.
   Result<SectionIn> find(std::string_view name, std::uint64_t stride) const;
   /// All parts of a section that grows, checked likewise.
-  Result<std::vector<std::span<std::byte>>> find_parts(std::string_view name,
-                                                       std::uint64_t stride) const;
+  Result<std::vector<GuardedBytes>> find_parts(std::string_view name, std::uint64_t stride) const;
 };
 
 inline Status check_section(const SectionIn& section, std::uint64_t stride) {
@@ -78,13 +79,13 @@ inline Result<SectionIn> SectionSet::find(std::string_view name, std::uint64_t s
   return Error{ErrorCode::kCorruption, "index section '" + std::string(name) + "' is missing"};
 }
 
-inline Result<std::vector<std::span<std::byte>>> SectionSet::find_parts(
-    std::string_view name, std::uint64_t stride) const {
-  std::vector<std::span<std::byte>> parts;
+inline Result<std::vector<GuardedBytes>> SectionSet::find_parts(std::string_view name,
+                                                                std::uint64_t stride) const {
+  std::vector<GuardedBytes> parts;
   for (const SectionIn& section : sections) {
     if (section.name != name) continue;
     if (Status fits = check_section(section, stride); !fits) return std::move(fits).error();
-    parts.push_back(section.bytes);
+    parts.push_back({section.bytes, section.guard});
   }
   if (!parts.empty()) return parts;
   return Error{ErrorCode::kCorruption, "index section '" + std::string(name) + "' is missing"};

@@ -146,6 +146,18 @@ class VectorTable {
   std::vector<Neighbor> rerank(VectorView query, std::size_t k, std::vector<Neighbor>& found,
                                Scratch& scratch, SearchCost* cost) const;
 
+  /// kCorruption when rows or codes that were read are damaged (BlockGuard): to be asked by whoever
+  /// read some, before what came of it counts. AnyIndex does so.
+  Status intact() const {
+    Status rows = rows_.storage().intact();
+    return rows && codes_ ? codes_->storage().intact() : rows;
+  }
+  /// Checks all rows and codes that were not read yet; intact().
+  Status check_all() const {
+    Status rows = rows_.storage().check_all();
+    return rows && codes_ ? codes_->storage().check_all() : rows;
+  }
+
   /// Every live slot leads to its position, and every code is that of its row: kCorruption with the
   /// position otherwise. Reads all; not beside mark_deleted().
   Status verify() const;
@@ -383,7 +395,7 @@ inline Status VectorTable::attach_codes(const SectionSet& set, const char* name,
   const auto parts = set.find_parts(name, codes.stride());
   if (!parts) return parts.error();
   std::size_t found = 0;
-  for (const std::span<std::byte> part : *parts) found += part.size() / codes.stride();
+  for (const GuardedBytes& part : *parts) found += part.bytes.size() / codes.stride();
   if (found != count) {
     return Error{ErrorCode::kCorruption, "index section '" + std::string(name) + "' has " +
                                              std::to_string(found) + " entries for " +

@@ -265,7 +265,7 @@ class ScalarCodes {
   }
 
   void prefetch(Position position) const noexcept {
-    const std::byte* block = rows_.row(position);
+    const std::byte* block = rows_.address_of(position);
     const std::size_t lines = std::min<std::size_t>((stride() + 63) / 64, kLinesMax);
     for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(block + line * 64, 0, 3);
   }

@@ -9,7 +9,8 @@
 //          XXH3-64 of every 64 KiB block of the bytes above
 //
 // Invariants: (1) a named image file is never changed; a new one gets a new name. (2) Every byte of
-// the file is under a checksum. (3) Nothing read is used before its checksum was.
+// the file is under a checksum. (3) Nothing read is used before its checksum was: at the opening,
+// or for sections that are chosen for it, by a BlockGuard when it is first read.
 //
 // Threads: plain functions; an Image is shared by its owner.
 #pragma once
@@ -19,8 +20,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "anear/core/block_guard.hpp"
 #include "anear/core/error.hpp"
 #include "anear/core/types.hpp"
 #include "anear/storage/byte_progress.hpp"
@@ -44,6 +47,7 @@ struct ImageSectionIn {
   std::uint64_t stride = 1;
   std::uint64_t count = 0;
   std::span<std::byte> bytes;
+  const BlockGuard* guard = nullptr;  ///< To be asked before bytes are read; null: nothing is.
 };
 
 /// What the image is of. `kind` is the caller's number (which sort of index, which layout).
@@ -56,8 +60,9 @@ struct ImageHeader {
 struct Image {
   ImageHeader header;
   std::vector<ImageSectionIn> sections;
-  std::uint64_t bytes = 0;      ///< Of the file.
-  std::shared_ptr<void> owner;  ///< Keeps the sections' bytes valid.
+  std::uint64_t bytes = 0;            ///< Of the file.
+  std::shared_ptr<void> owner;        ///< Keeps the sections' bytes and the guard valid.
+  const BlockGuard* guard = nullptr;  ///< Of sections that are not checked yet; null: all are.
 };
 
 /// Writes `directory`/`name` by a temporary name, synced and renamed; durable on return. On failure
@@ -83,11 +88,17 @@ enum class ImageBytes : std::uint8_t {
   kCopied,  ///< In memory of the process, whatever happens to the file.
 };
 
-/// Maps or copies an image and checks all of it before it returns: reads every byte once.
-/// kNotFound, kUnsupportedFormat (kForeignFile, kNewerFormat), kCorruption (kTruncated, kChecksum,
-/// kForeignFile for an image of another store) with the file and, in Error::position, the offset.
+struct ImageOpening {
+  ImageBytes bytes = ImageBytes::kMapped;
+  std::span<const std::string_view> on_first_touch{};  ///< Sections that a guard checks later.
+};
+
+/// Maps or copies an image and checks it before it returns, but for the sections that `how` names:
+/// reads every other byte once. kNotFound, kUnsupportedFormat (kForeignFile, kNewerFormat),
+/// kCorruption (kTruncated, kChecksum, kForeignFile for an image of another store) with the file
+/// and, in Error::position, the offset.
 Result<Image> open_image(FileSystem& files, const std::string& directory, const std::string& name,
-                         const StoreId& store, ImageBytes bytes = ImageBytes::kMapped);
+                         const StoreId& store, const ImageOpening& how = {});
 
 /// Reads and checks what open_image() does, with the same errors, and keeps nothing. Maps nothing:
 /// a file that is changed meanwhile is damaged, no more. The file is not held open while
