@@ -60,12 +60,9 @@ class AlignedRows {
     return table_[index >> shift_].load(std::memory_order_acquire) + (index & mask()) * stride_;
   }
   const std::byte* row(std::size_t index) const noexcept {
-    const std::byte* const row = address_of(index);
-    if (index < guarded_rows_) {
-      const BlockGuard* const guard = guards_[index >> shift_];
-      if (guard != nullptr) guard->touch({row, stride_});
-    }
-    return row;
+    if (index < guarded_rows_) [[unlikely]]
+      check(index);
+    return address_of(index);
   }
   /// For a hint to the processor: what stands there is not checked.
   const std::byte* address_of(std::size_t index) const noexcept {
@@ -166,6 +163,12 @@ class AlignedRows {
   using Chunk = std::unique_ptr<std::byte[], Free>;
 
   std::size_t mask() const noexcept { return (std::size_t{1} << shift_) - 1; }
+
+  // Out of line, so that row() is small where there are no guards.
+  [[gnu::noinline]] void check(std::size_t index) const noexcept {
+    const BlockGuard* const guard = guards_[index >> shift_];
+    if (guard != nullptr) guard->touch({address_of(index), stride_});
+  }
 
   /// `start`: of the chunk's rows, where they are not the chunk's own.
   void add_chunk(Chunk chunk, std::byte* start) {

@@ -32,6 +32,7 @@
 
 #include "anear/core/aligned_rows.hpp"
 #include "anear/core/error.hpp"
+#include "anear/core/parallel.hpp"
 #include "anear/core/random.hpp"
 #include "anear/core/types.hpp"
 #include "anear/index/sections.hpp"
@@ -240,8 +241,12 @@ class HnswGraph {
     heads_.adopt(heads->bytes, positions, set.owner);
     upper_blocks_ = static_cast<std::size_t>(upper->count);
     if (positions == 0) return {};
-    if (Status status = check_links(positions); !status) return status;
-    if (Status status = check_copies(positions); !status) return status;
+    const auto copies = check_heads(positions);
+    if (!copies) return copies.error();
+    if (Status status = check_links(positions, *copies); !status) return status;
+    if (!copies->empty()) {
+      if (Status status = check_copies(positions, *copies); !status) return status;
+    }
     if (entry.position >= positions || head(entry.position).height != entry.level)
       return damaged("no valid entry point");
     entry_.store(std::uint64_t{entry.level} << 32 | entry.position);
@@ -257,47 +262,77 @@ class HnswGraph {
   static constexpr std::size_t kLocks = 4096;
   using Locks = std::array<std::atomic_flag, kLocks>;
 
-  static Status damaged(const std::string& what) {
+  static Error damaged(const std::string& what) {
     return Error{ErrorCode::kCorruption, "index image: the graph has " + what};
   }
 
+  /// The positions that are copies, a bit each; none where there are none. Checks heights.
+  Result<std::vector<bool>> check_heads(std::size_t positions) const {
+    std::vector<bool> copies;
+    for (Position at = 0; at < positions; ++at) {
+      const Level height = level(at);
+      if (height > kLevelMax || std::size_t{head(at).first_block} + height > upper_blocks_)
+        return damaged("a tower outside of the upper levels at position " + std::to_string(at));
+      if (!is_copy(at)) continue;
+      copies.resize(positions);
+      copies[at] = true;
+    }
+    return copies;
+  }
+
   /// Each copy stands in the list of one position that is none.
-  Status check_copies(std::size_t positions) const {
-    std::vector<bool> listed(positions, false);
+  Status check_copies(std::size_t positions, const std::vector<bool>& copies) const {
+    std::vector<bool> listed(copies.size());
     for (Position at = 0; at < positions; ++at) {
       if (is_copy(at)) continue;
       for (Position copy = next_copy(at); copy != kNoPosition; copy = next_copy(copy)) {
-        if (copy >= positions || !is_copy(copy) || listed[copy])
+        if (copy >= copies.size() || !copies[copy] || listed[copy])
           return damaged("a list of copies that is none at position " + std::to_string(at));
         listed[copy] = true;
       }
     }
-    for (Position at = 0; at < positions; ++at) {
-      if (is_copy(at) != listed[at])
-        return damaged("a copy in no list at position " + std::to_string(at));
-    }
-    return {};
+    if (listed == copies) return {};
+    const auto lost = std::mismatch(listed.begin(), listed.end(), copies.begin()).first;
+    return damaged("a copy in no list at position " + std::to_string(lost - listed.begin()));
   }
 
-  Status check_links(std::size_t positions) const {
-    for (Position at = 0; at < positions; ++at) {
-      const Head tower{head(at).first_block, level(at)};
-      if (tower.height > kLevelMax ||
-          std::size_t{tower.first_block} + tower.height > upper_blocks_) {
-        return damaged("a tower outside of the upper levels at position " + std::to_string(at));
-      }
-      for (Level level = 0; level <= tower.height; ++level) {
-        const std::uint32_t* block = block_of(at, level);
-        if (block[0] > links_max(level))
-          return damaged("too many links at position " + std::to_string(at));
-        for (std::uint32_t i = 1; i <= block[0]; ++i) {
-          if (block[i] >= positions || this->level(block[i]) < level || is_copy(block[i])) {
-            return damaged("a link that leads nowhere at position " + std::to_string(at));
-          }
-        }
-      }
+  /// On all processors: an opening waits for it.
+  Status check_links(std::size_t positions, const std::vector<bool>& copies) const {
+    constexpr std::size_t kPositionsAtOnce = 4'096;
+    std::atomic<std::size_t> first_wrong{positions};
+    parallel_for_joined(positions, 0, kPositionsAtOnce,
+                        [&](std::size_t begin, std::size_t end, std::size_t) {
+                          for (std::size_t at = begin; at < end; ++at) {
+                            if (has_good_links(static_cast<Position>(at), positions, copies))
+                              continue;
+                            std::size_t first = first_wrong;
+                            while (at < first && !first_wrong.compare_exchange_weak(first, at)) {
+                            }
+                            break;
+                          }
+                          return true;
+                        });
+    if (first_wrong == positions) return {};
+    return damaged("too many links, or one that leads nowhere, at position " +
+                   std::to_string(first_wrong));
+  }
+  bool has_good_links(Position at, std::size_t positions, const std::vector<bool>& copies) const {
+    if (copies.empty() && next_copy(at) != kNoPosition) return false;
+    for (Level level = 0; level <= this->level(at); ++level) {
+      const std::uint32_t* block = block_of(at, level);
+      if (block[0] > links_max(level)) return false;
+      const std::span<const std::uint32_t> links(block + 1, block[0]);
+      std::uint32_t last = 0;
+      for (const std::uint32_t link : links) last = std::max(last, link);
+      if (last >= positions) return false;
+      const auto is_wrong = [&](std::uint32_t link) {
+        // Every position is on level 0: its head, somewhere in memory, need not be read.
+        return (level != 0 && this->level(link) < level) || (!copies.empty() && copies[link]);
+      };
+      if (level == 0 && copies.empty()) continue;
+      if (std::any_of(links.begin(), links.end(), is_wrong)) return false;
     }
-    return {};
+    return true;
   }
 
   std::size_t copy_at() const noexcept { return 1 + std::size_t{links_max(0)}; }
