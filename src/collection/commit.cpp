@@ -4,6 +4,7 @@
 
 #include "anear/storage/store_directory.hpp"
 #include "collection/record_reader.hpp"
+#include "collection/row_files.hpp"
 
 namespace anear {
 namespace {
@@ -119,8 +120,9 @@ Status Commit::stage_update(WriteRequest& request) {
     }
     if (!records[i].has_rows()) continue;
     ++moved;
-    if (Status filled = fill_rows(view, *(*current)[i], records[i]); !filled)
+    if (Status filled = fill_rows(collection, view, *(*current)[i], records[i]); !filled) {
       return std::move(filled).error().at_record(static_cast<std::int64_t>(i));
+    }
   }
   if (Status fits = check_expected(request.batch, *current); !fits) return fits;
   const auto slots = take_slots(collection, moved);
@@ -257,11 +259,12 @@ Result<Commit::CurrentRecords> Commit::read_current(const CollectionState& colle
 }
 
 /// Takes the rows that an update does not give from the record's old slot.
-Status Commit::fill_rows(const View& view, const Current& from, PreparedRecord& record) {
+Status Commit::fill_rows(const CollectionState& collection, const View& view, const Current& from,
+                         PreparedRecord& record) {
   for (std::size_t v = 0; v < record.rows.size(); ++v) {
     if (!record.rows[v].empty()) continue;
     const auto row = row_of(view->vectors[v], from.slot);
-    if (!row) return row.error();
+    if (!row) return of_rows(collection, v, row.error());
     const std::vector<std::uint64_t>& known = from.record.rows;
     const std::uint64_t there = row->empty() ? 0 : keys::row_checksum(*row);
     if (v < known.size() && known[v] != there) {

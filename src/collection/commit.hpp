@@ -69,7 +69,8 @@ class Commit {
   /// Stages the deletion of the records that are there; what that does to each.
   Result<std::vector<keys::Change>> remove_records(WriteRequest& request);
   static Status find_matching(WriteRequest& request);
-  static Status fill_rows(const View& view, const Current& from, PreparedRecord& record);
+  static Status fill_rows(const CollectionState& collection, const View& view, const Current& from,
+                          PreparedRecord& record);
 
   Effect& effect_on(CollectionState& collection);
   static Result<std::vector<Slot>> take_slots(CollectionState& collection, std::size_t count);

@@ -88,6 +88,10 @@ class ImageWriter {
         logged_(collection.logged) {}
 
   Status write_all() {
+    // Before anything is written: what is damaged must not get a checksum that fits.
+    for (std::size_t v = 0; v < view_->vectors.size(); ++v) {
+      if (Status whole = check_written(v); !whole) return whole;
+    }
     const LiveKeys slots(*view_);
     if (Status written = write(kSlotsImage, kSlotsImageKind, sections_of(slots)); !written)
       return written;
@@ -138,14 +142,9 @@ class ImageWriter {
     const SearchedVector& vector = view_->vectors[v];
     const auto number = static_cast<std::uint32_t>(v);
     const IndexSections sections = split_sections(vector.index->sections());
-    const storage::ManifestImage* old = image_of(collection_.manifest, number);
-    const bool grown = old != nullptr && collection_.row_files_of[v].lock() == vector.index;
-    // What is damaged must not get a checksum that fits.
-    if (Status whole = vector.index->table().check_all(); !whole) return whole;
     if (Status held = check_moved(v); !held) return held;
     auto rows =
-        write_row_files(collection_, {number, view_->sequence}, sections,
-                        grown ? old->rows : std::vector<storage::ManifestRowFile>{}, next_file_);
+        write_row_files(collection_, {number, view_->sequence}, sections, files_of(v), next_file_);
     if (!rows) return std::move(rows).error();
     Status written = write(number, vector.index->kind(), out(sections.other));
     // Also of an image that was not written: discard() has to know its row files.
@@ -153,6 +152,22 @@ class ImageWriter {
     images_.back().rows = std::move(*rows);
     images_.back().next_slot = 0;
     return written;
+  }
+
+  /// The row files that a vector's index was read from or written to; none after a rebuild.
+  std::vector<storage::ManifestRowFile> files_of(std::size_t v) const {
+    const storage::ManifestImage* old =
+        image_of(collection_.manifest, static_cast<std::uint32_t>(v));
+    const bool grown =
+        old != nullptr && collection_.row_files_of[v].lock() == view_->vectors[v].index;
+    return grown ? old->rows : std::vector<storage::ManifestRowFile>{};
+  }
+
+  Status check_written(std::size_t v) const {
+    const AnyIndex& index = *view_->vectors[v].index;
+    const std::uint64_t kept = rows_kept(split_sections(index.sections()), files_of(v));
+    Status whole = index.table().check_from(static_cast<Position>(kept));
+    return whole ? whole : of_rows(collection_, v, std::move(whole).error());
   }
 
   /// Rows that the tail has not leave the byte store, but only when the index has each of them,

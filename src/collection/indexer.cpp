@@ -9,6 +9,7 @@
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
 #include "collection/live_keys.hpp"
+#include "collection/row_files.hpp"
 
 namespace anear {
 namespace {
@@ -308,6 +309,8 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
     const std::size_t at_once = std::min(left, searched ? kRowsAtOnceSearched : kRowsAtOnce);
     left -= at_once;
     const View view = collection.pin();
+    // Before any index grows: rows that one takes stay in all tails when another one refuses them.
+    if (Status intact = check_intact(collection, *view); !intact) return intact;
     std::vector<Tail> taken;
     for (const SearchedVector& vector : view->vectors) {
       taken.push_back(first_rows(vector.tail, at_once));

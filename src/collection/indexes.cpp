@@ -12,12 +12,18 @@
 namespace anear {
 namespace {
 
-FlatOptions exact(const VectorSchema& vector) { return {vector.metric, vector.kind}; }
-
 template <typename Options>
 Options with_rows_of(const VectorSchema& vector, Options options) {
   options.metric = vector.metric;
   options.rows = vector.kind;
+  return options;
+}
+
+/// What the vector asks for, or what an index that is trained later starts as.
+FlatOptions flat(const VectorSchema& vector) {
+  const auto* chosen = std::get_if<FlatOptions>(&vector.index);
+  FlatOptions options = with_rows_of(vector, chosen == nullptr ? FlatOptions{} : *chosen);
+  if (options.codes != ScalarKind::kI8) options.codes = options.rows;
   return options;
 }
 
@@ -138,12 +144,16 @@ Result<AnyIndex> make_index(const VectorSchema& vector) {
     auto later = AnyIndex::create(vector.dimension, with_rows_of(vector, *options));
     if (!later) return later;
   }
-  return AnyIndex::create(vector.dimension, exact(vector));
+  return AnyIndex::create(vector.dimension, flat(vector));
 }
 
 Result<AnyIndex> attach_index(const VectorSchema& vector, std::uint32_t kind,
                               const SectionSet& sections) {
-  if (kind == FlatIndex::kKind) return AnyIndex::attach(vector.dimension, exact(vector), sections);
+  if (kind == FlatIndex::kKind) {
+    FlatOptions options = flat(vector);
+    if (!sections.has("codes")) options.codes = options.rows;  // Of a store from before.
+    return AnyIndex::attach(vector.dimension, options, sections);
+  }
   const auto* hnsw = std::get_if<HnswOptions>(&vector.index);
   if (kind == HnswIndex::kKind && hnsw != nullptr) {
     HnswOptions options = with_rows_of(vector, *hnsw);

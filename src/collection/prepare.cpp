@@ -201,9 +201,10 @@ Error wrong_type(const Value& value, const FieldSchema& field) {
 Result<Value> checked_value(const Value& value, const FieldSchema& field) {
   std::optional<Value> stored = converted(value, field.type);
   if (!stored) return wrong_type(value, field);
-  if (std::visit(ByteCounter{}, *stored) > kFieldBytesMax) {
+  if (const std::size_t bytes = std::visit(ByteCounter{}, *stored); bytes > kFieldBytesMax) {
     return Error{ErrorCode::kLimitExceeded,
-                 "field '" + field.name + "': a value has at most 16 MiB",
+                 "field '" + field.name + "': a value has at most 16 MiB, this one has " +
+                     std::to_string(bytes) + " bytes; keep it in the payload or in several records",
                  Subcode::kPayloadTooLarge};
   }
   if (!is_text_valid(*stored))

@@ -95,7 +95,11 @@ class Opening {
     for (; entry->valid(); entry->next()) {
       const auto slot = keys::decode_slot(entry->value());
       if (!slot) return slot.error();
-      if (*slot == kNoSlot) return Error{ErrorCode::kCorruption, "a key leads to no slot"};
+      if (*slot == kNoSlot) {
+        return Error{ErrorCode::kCorruption, "collection '" + collection_.name +
+                                                 "': a key leads to no slot; repair() makes "
+                                                 "the keys again from the records"};
+      }
       version_.live.insert(*slot);
       version_.keys->set(*slot, keys::without_collection(entry->key()), 0);
       version_.next_slot = std::max(version_.next_slot, *slot + 1);

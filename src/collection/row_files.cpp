@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "anear/index/any_index.hpp"
 #include "anear/quant/scalar_codes.hpp"
 
 namespace anear {
@@ -67,6 +68,19 @@ Error damaged(const std::string& file, const std::string& what) {
   return Error{ErrorCode::kCorruption, "row file '" + file + "' " + what};
 }
 
+std::vector<storage::ManifestRowFile> files_kept(
+    const IndexSections& sections, const std::vector<storage::ManifestRowFile>& files) {
+  const std::uint64_t full = rows_of_full_file(sections);
+  std::vector<storage::ManifestRowFile> kept;
+  std::uint64_t done = 0;
+  for (const storage::ManifestRowFile& file : files) {
+    if (file.rows != full && done + file.rows != sections.positions) break;
+    kept.push_back(file);
+    done += file.rows;
+  }
+  return kept;
+}
+
 }  // namespace
 
 IndexSections split_sections(std::vector<SectionOut> sections) {
@@ -85,13 +99,8 @@ Result<std::vector<storage::ManifestRowFile>> write_row_files(
   const SectionOut* slots = slots_of(sections);
   if (slots == nullptr) return Error{ErrorCode::kInternal, "an index without a section 'slots'"};
   const std::uint64_t full = rows_of_full_file(sections);
-  std::vector<storage::ManifestRowFile> files;
-  std::uint64_t done = 0;
-  for (const storage::ManifestRowFile& file : kept) {
-    if (file.rows != full && done + file.rows != sections.positions) break;
-    files.push_back(file);
-    done += file.rows;
-  }
+  std::vector<storage::ManifestRowFile> files = files_kept(sections, kept);
+  std::uint64_t done = rows_kept(sections, kept);
   const std::size_t written_from = files.size();
   if (Status room = runtime.headroom.check_room(bytes_to_write(sections, done)); !room)
     return std::move(room).error();
@@ -172,6 +181,21 @@ Error of_rows(const CollectionState& collection, std::size_t vector, Error error
   if (error.code == ErrorCode::kCorruption)
     error.message += "; restore a backup, or save the other rows by repair()";
   return error;
+}
+
+Status check_intact(const CollectionState& collection, const CollectionVersion& version) {
+  for (std::size_t v = 0; v < version.vectors.size(); ++v) {
+    Status intact = version.vectors[v].index->table().intact();
+    if (!intact) return of_rows(collection, v, std::move(intact).error());
+  }
+  return {};
+}
+
+std::uint64_t rows_kept(const IndexSections& sections,
+                        const std::vector<storage::ManifestRowFile>& kept) {
+  std::uint64_t rows = 0;
+  for (const storage::ManifestRowFile& file : files_kept(sections, kept)) rows += file.rows;
+  return rows;
 }
 
 Result<RowFile> look_into(const storage::Image& file, const VectorSchema& vector) {

@@ -74,6 +74,13 @@ Status check_all(const storage::Image& file);
 /// What is wrong with the rows of a vector, with what to do.
 Error of_rows(const CollectionState& collection, std::size_t vector, Error error);
 
+/// of_rows() of the first index that is known to have damaged rows or codes.
+Status check_intact(const CollectionState& collection, const CollectionVersion& version);
+
+/// How many rows of an index write_row_files() leaves in files of `kept`.
+std::uint64_t rows_kept(const IndexSections& sections,
+                        const std::vector<storage::ManifestRowFile>& kept);
+
 /// One row file, looked into.
 struct RowFile {
   std::span<const Slot> slots;

@@ -73,7 +73,11 @@ void put_seed(std::uint64_t seed, std::vector<storage::ManifestParameter>& out) 
 struct ParameterWriter {
   storage::ManifestVector& out;
 
-  void operator()(const FlatOptions&) const { out.index = "flat"; }
+  void operator()(const FlatOptions& options) const {
+    out.index = "flat";
+    if (options.codes == ScalarKind::kI8)
+      out.parameters = {{"codes", static_cast<double>(options.codes)}};
+  }
   void operator()(const HnswOptions& options) const {
     out.index = "hnsw";
     out.parameters = {{"codes", static_cast<double>(options.codes)},
@@ -130,7 +134,11 @@ class ParameterReader {
 
 Result<IndexOptions> index_of(const storage::ManifestVector& vector) {
   const ParameterReader from(vector);
-  if (vector.index == "flat") return IndexOptions(FlatOptions{});
+  if (vector.index == "flat") {
+    FlatOptions options;
+    from.read("codes", options.codes);
+    return IndexOptions(options);
+  }
   if (vector.index == "hnsw") {
     HnswOptions options;
     from.read("codes", options.codes);

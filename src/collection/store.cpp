@@ -185,7 +185,8 @@ Result<Collection> Store::create_collection(const std::string& name,
 
   const std::lock_guard hold(impl_->mutex);
   if (impl_->collections.contains(name)) {
-    return Error{ErrorCode::kAlreadyExists, "the store already has a collection '" + name + "'"};
+    return Error{ErrorCode::kAlreadyExists, "the store already has a collection '" + name +
+                                                "'; open it, or choose another name"};
   }
   storage::StoreMeta meta = impl_->meta;
   storage::CollectionManifest manifest;

@@ -202,7 +202,8 @@ rocksdb::DBOptions database_options(const RocksdbParts& parts, const TableLimits
   options.max_open_files = tables.open_max;
   options.max_file_opening_threads = tables.opening_threads;
   options.max_manifest_file_size = kListBytesMax;
-  options.max_bgerror_resume_count = 0;  // After a failure its files are opened again.
+  options.fail_if_options_file_error = false;  // There is none: names_options().
+  options.max_bgerror_resume_count = 0;        // After a failure its files are opened again.
   options.skip_stats_update_on_db_open = true;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

@@ -68,7 +68,8 @@ Error foreign(const Identity& what, const std::string& path, const std::string& 
 }
 
 Error damaged(const std::string& path, const std::string& why) {
-  return Error{ErrorCode::kCorruption, "'" + path + "' is damaged: " + why, Subcode::kChecksum}
+  return Error{ErrorCode::kCorruption, "'" + path + "' is damaged: " + why + "; restore a backup",
+               Subcode::kChecksum}
       .at_position(0);
 }
 

@@ -132,6 +132,42 @@ TEST_CASE("A search never returns fewer than k when k match") {
   CHECK(docs.search(near_to(rows.row(0), 10'000))->hits.size() == 600);
 }
 
+TEST_CASE("A search whose filter many match walks its index, and misses little and never k") {
+  Store store = memory_store();
+  const auto rows = clustered_rows({4'000, kDimension}, 2);
+  const auto queries = clustered_rows({40, kDimension}, 3);
+  const bool lists = GENERATE(false, true);
+  const IndexOptions index =
+      lists ? IndexOptions(IvfPqOptions{.train_from = 2'000}) : IndexOptions(HnswOptions{});
+  Collection docs = fill(store, rows, schema_of_docs(index));
+  REQUIRE(docs.flush());
+  const std::string filter = "section != 'b'";
+  std::size_t hit = 0;
+  constexpr std::size_t kNearest = 10;
+  for (std::size_t q = 0; q < queries.count(); ++q) {
+    std::vector<float> exact;
+    for (std::size_t i = 0; i < rows.count(); ++i) {
+      if (i % 3 != 1) exact.push_back(cosine_distance(queries.row(q), rows.row(i)));
+    }
+    std::nth_element(exact.begin(), exact.begin() + kNearest - 1, exact.end());
+    Query query = near_to(queries.row(q), kNearest, filter);
+    query.recall = 0.9F;
+    query.explain = true;
+    const auto hits = docs.search(query);
+    REQUIRE(hits);
+    REQUIRE(hits->explain);
+    CHECK(std::string(hits->explain->plan) ==
+          (lists ? "filtered inverted lists" : "filtered graph walk"));
+    REQUIRE(hits->hits.size() == kNearest);
+    for (const Hit& found : hits->hits) {
+      CHECK(std::get<std::string>(found.record.fields[0].second) != "b");
+      hit += found.distance <= exact[kNearest - 1] + 1e-5F ? 1 : 0;
+    }
+    CHECK(docs.search(near_to(queries.row(q), 2'000, filter))->hits.size() == 2'000);
+  }
+  CHECK(static_cast<double>(hit) / static_cast<double>(kNearest * queries.count()) >= 0.9);
+}
+
 TEST_CASE("An upsert replaces the whole record, an update merges into it") {
   Store store = memory_store();
   const auto rows = clustered_rows({600, kDimension}, 5);

@@ -173,6 +173,46 @@ TEST_CASE("A damaged row is found when it is read, and nothing is made of it") {
   CHECK(must(docs.search(near_to(closed.rows.row(1'000), 1))).hits.front().record.key == "k1000");
 }
 
+TEST_CASE("Beside a damaged vector the others of its records are indexed no further, nor again") {
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  const test::Rows rows = clustered_rows({kRows + 10, kDimension}, 3);
+  const test::Rows small = clustered_rows({kRows + 10, 8}, 4);
+  const auto add = [&](Collection& docs, std::size_t first, std::size_t count) {
+    REQUIRE(docs.upsert(test::Batch()
+                            .numbered(first, count)
+                            .vectors("small", small.view().rows_from(first, count))
+                            .vectors("embedding", rows.view().rows_from(first, count))
+                            .field("size", test::numbers(first, count))));
+  };
+  {
+    Store store = must_open(path, checked(kAll));
+    CollectionSchema schema = docs_schema(kDimension);
+    schema.vectors.insert(schema.vectors.begin(), {.name = "small", .dimension = 8});
+    Collection docs = must(store.create_collection("docs", schema));
+    add(docs, 0, kRows);
+    REQUIRE(docs.flush());
+  }
+  const std::string name = "/rows/" + test::file_in(path + "/rows", "1-1-");
+  std::string bytes = bytes_of_file(path + name);
+  bytes[bytes.size() / 4] ^= 4;
+  overwrite_file(path + name, bytes);
+  Store store = must_open(path, checked(kNothing));
+  Collection docs = must(store.collection("docs"));
+  Query query = exactly(rows.row(0));
+  query.legs.front().vector = "embedding";
+  REQUIRE(code_of(docs.search(query)) == ErrorCode::kCorruption);
+  add(docs, kRows, 10);
+  const std::uint64_t memory = must(docs.stats()).memory_bytes;
+  const auto files = std::distance(std::filesystem::directory_iterator(path + "/images"), {});
+  for (int round = 0; round < 20; ++round) CHECK_FALSE(docs.flush());
+  CHECK(must(docs.stats()).memory_bytes == memory);
+  CHECK(std::distance(std::filesystem::directory_iterator(path + "/images"), {}) == files);
+  query = near_to(small.row(kRows + 5), 1);
+  query.legs.front().vector = "small";
+  CHECK(must(docs.search(query)).hits.front().record.key == "k" + std::to_string(kRows + 5));
+}
+
 TEST_CASE("What is damaged and was not read gets no checksum that fits") {
   const ClosedStore closed(IndexOptions(HnswOptions{}));
   closed.damage("rows", 100);

@@ -13,6 +13,7 @@
 
 #include "anear/collection/store.hpp"
 #include "support/collection/batches.hpp"
+#include "support/collection/damage.hpp"
 #include "support/collection/docs.hpp"
 #include "support/collection/stores.hpp"
 #include "support/temp_directory.hpp"
@@ -23,6 +24,7 @@ using namespace anear;
 using anear::test::add_docs;
 using anear::test::clustered_rows;
 using anear::test::docs_schema;
+using anear::test::must;
 using anear::test::must_open;
 using anear::test::near_to;
 using anear::testing::bytes_of_file;
@@ -72,6 +74,63 @@ void expect_rows(const Collection& docs, const test::Rows& rows, std::size_t cou
 }
 
 }  // namespace
+
+TEST_CASE("An update does not carry on a row that is another one's") {
+  constexpr std::size_t kRecords = 100;
+  const TempDirectory directory;
+  const std::string path = directory / "store";
+  {
+    Store store = must_open(path);
+    CollectionSchema schema = docs_schema(kDimension);
+    schema.vectors.push_back({.name = "title", .dimension = 2});
+    Collection docs = must(store.create_collection("docs", schema));
+    add_docs(docs, clustered_rows({kRecords, kDimension}, 2), 0, kRecords);
+    REQUIRE(docs.flush());
+  }
+  // As a defect would leave it: every checksum of the file fits.
+  test::copy_entry(path, {"rows", "1-0-", "rows"}, 10, 20);
+  Store store = must_open(path);
+  Collection docs = must(store.collection("docs"));
+  // A record whose vectors change moves, and takes the others with it.
+  const auto titled = [&](std::size_t record) {
+    return docs.update(
+        test::Batch().numbered(record, 1).vectors("title", test::Rows{2, {1.0F, 2.0F}}));
+  };
+  const auto refused = titled(20);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kCorruption);
+  CHECK(refused.error().subcode == Subcode::kChecksum);
+  CHECK(refused.error().message.find("'k20'") != std::string::npos);
+  CHECK(*docs.count({"size = 20"}) == 1);
+  CHECK(titled(21));
+}
+
+TEST_CASE("A flat index of a collection keeps the codes that were asked for") {
+  constexpr std::size_t kRecords = 2'000, kNearest = 5;
+  const TempDirectory directory;
+  const auto rows = clustered_rows({kRecords, kDimension}, 2);
+  const auto queries = clustered_rows({20, kDimension}, 3);
+  CollectionSchema schema = docs_schema(kDimension);
+  schema.vectors.front().index = FlatOptions{.codes = ScalarKind::kI8};
+  for (const bool again : {false, true}) {
+    Store store = must_open(directory / "store");
+    Collection docs =
+        must(again ? store.collection("docs") : store.create_collection("docs", schema));
+    if (!again) add_docs(docs, rows, 0, kRecords);
+    REQUIRE(docs.flush());
+    CHECK(std::get<FlatOptions>(docs.schema().vectors.front().index).codes == ScalarKind::kI8);
+    for (std::size_t q = 0; q < queries.count(); ++q) {
+      Query query = near_to(queries.row(q), kNearest);
+      query.explain = true;
+      const Hits by_codes = must(docs.search(query));
+      query.recall = 1;
+      const Hits by_rows = must(docs.search(query));
+      CHECK(test::keys_of(by_codes) == test::keys_of(by_rows));
+      CHECK(by_codes.explain->reranked > kNearest);
+      CHECK(by_rows.explain->reranked == kNearest);
+    }
+  }
+}
 
 TEST_CASE("A flushed row stands once on the disk") {
   constexpr std::size_t kRows = 4'000;

@@ -171,7 +171,7 @@ TEST_CASE("Threads that read guarded rows beside each other agree on what is dam
     return true;
   });
   CHECK(missed == 0);
-  CHECK(rows.check_all().has_value() == !is_damaged);
+  CHECK(rows.check_from(is_damaged ? 2'000 : 0).has_value() == !is_damaged);
 }
 
 TEST_CASE("parallel_for covers every index once, stops when told, and passes exceptions on") {

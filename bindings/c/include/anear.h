@@ -68,7 +68,7 @@ ANEAR_API int32_t anear_abi_version(void);
 ANEAR_API const char* anear_code_name(int32_t code);
 
 /* The instruction set that this process computes with: "v2", "avx2", "avx512" or "neon". The
- * environment variable ANEAR_ISA can name a lower one before the first call. Static storage. */
+ * environment variable ANEAR_ISA names another one before the first call. Static storage. */
 ANEAR_API const char* anear_isa(void);
 
 /* --- Stores */

@@ -84,7 +84,7 @@ __version__: str = _core.version
 
 
 def isa() -> str:
-    """The instruction set that the distance kernels use: "v2", "avx2", "avx512" or "neon" (ANEAR_ISA lowers it)."""
+    """The instruction set that the distance kernels use: "v2", "avx2", "avx512" or "neon" (ANEAR_ISA names another one)."""
     return _core.isa()
 
 

@@ -41,8 +41,9 @@ def test_agent_memory_is_recalled_by_another_process_for_one_tenant_and_time(tmp
 
 
 def test_the_readme_runs(tmp_path):
-    text = (ROOT / "README.md").read_text()
-    for number, block in enumerate(text.split("```python\n")[1:]):
+    blocks = (ROOT / "README.md").read_text().split("```python\n")[1:]
+    assert blocks
+    for number, block in enumerate(blocks):
         script = tmp_path / f"readme_{number}.py"
         script.write_text(block.split("```")[0])
         finished = subprocess.run(

@@ -163,13 +163,6 @@ def test_any_number_of_threads_is_taken_for_as_many_as_are_of_use():
     assert index.search(ROWS[:20], 1, threads=10**12).keys[:, 0].tolist() == list(range(20))
 
 
-def test_strided_rows_are_read_where_they_are():
-    wide = np.ascontiguousarray(np.hstack([ROWS, ROWS]))
-    index = anear.FlatIndex(32)
-    index.add(wide[:, :32])
-    assert index.search(ROWS[7], 1).keys[0, 0] == 7
-
-
 @pytest.mark.parametrize(
     "call",
     [

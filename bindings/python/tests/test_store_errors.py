@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tracemalloc
 from datetime import date, datetime, timedelta, timezone
 
 import anear
@@ -292,26 +291,7 @@ def test_a_bad_name_is_refused(docs, name):
         docs.store.create_collection(name)
 
 
-# numpy: what is read in place and what is converted.
-
-
-def peak_of(call) -> int:
-    tracemalloc.start()  # numpy reports its memory to it.
-    call()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
-
-
-@pytest.mark.parametrize("form", ["f32", "f16", "f32 columns of a wider matrix", "every second f16 row"])
-def test_f32_and_f16_rows_are_read_where_they_are(docs, form):
-    wide = np.random.default_rng(SEED).normal(size=(8_000, 384)).astype(np.float16 if "f16" in form else np.float32)
-    matrix = {"f32": wide, "f16": wide, "f32 columns of a wider matrix": wide[:, 3:300], "every second f16 row": wide[::2]}[form]
-    big = docs.store.create_collection("big", anear.Vector(matrix.shape[1], index=anear.Flat()))
-    big.upsert("one", matrix[5])
-    assert peak_of(lambda: big.search_batch(matrix, k=1)) < matrix.nbytes / 2
-    # The same measurement sees a copy when there is one.
-    assert peak_of(lambda: big.search_batch(matrix.astype(np.float64), k=1)) > matrix.nbytes / 2
+# numpy: what is converted (test_no_copies.py: what is read in place).
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,8 @@ struct CollectionStats {
   /// Known to be damaged of the collection's files and of those that all share: see
   /// Store::scrub_stats(). A row file that was found damaged as it was read counts once.
   std::uint64_t damaged_files = 0;
-  bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt.
+  bool degraded = false;  ///< Answers are exact but slow until the index has been rebuilt, or rows
+                          ///< are damaged and searches of their vector fail: see `reason`.
   std::string reason{};   ///< Why degraded, damaged, full or read-only; empty otherwise.
 };
 

@@ -76,9 +76,17 @@ class AlignedRows {
     }
     return {};
   }
-  /// Checks every guarded row; intact().
-  Status check_all() const {
-    for (const BlockGuard* guard : all_guards_) guard->touch_all();
+  /// Checks every guarded row from `first` on; intact().
+  Status check_from(std::size_t first) const {
+    if (first == 0) {
+      for (const BlockGuard* guard : all_guards_) guard->touch_all();
+    } else {
+      for (; first < guarded_rows_; first = ((first >> shift_) + 1) << shift_) {
+        const std::size_t rows = chunk_rows() - (first & mask());
+        if (const BlockGuard* const guard = guards_[first >> shift_])
+          guard->touch({address_of(first), rows * stride_});
+      }
+    }
     return intact();
   }
   std::size_t stride() const noexcept { return stride_; }
@@ -143,7 +151,7 @@ class AlignedRows {
     adopt({&piece, 1}, owner);
   }
 
-  /// The bytes of the first `rows` rows, piece by piece. Not checked: see check_all().
+  /// The bytes of the first `rows` rows, piece by piece. Not checked: see check_from().
   std::vector<std::span<const std::byte>> pieces(std::size_t rows) const {
     std::vector<std::span<const std::byte>> pieces;
     for (std::size_t first = 0; first < rows; first += mask() + 1) {

@@ -88,14 +88,14 @@ class AnyIndex {
   }
   /// Reads the whole index: kCorruption where its parts disagree. Not beside a writer.
   Status verify() const {
-    if (Status whole = table().check_all(); !whole) return whole;
+    if (Status whole = table().check_from(0); !whole) return whole;
     return std::visit([](const auto& index) { return index.verify(); }, index_);
   }
   /// Before it is saved: HnswIndex::reconnect().
   void reconnect() {
     std::visit([](auto& index) { index.reconnect(); }, index_);
   }
-  /// What has never been read is not checked: see VectorTable::check_all().
+  /// What has never been read is not checked: see VectorTable::check_from().
   std::vector<SectionOut> sections() const {
     return std::visit([](const auto& index) { return index.sections(); }, index_);
   }

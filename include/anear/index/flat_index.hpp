@@ -23,10 +23,12 @@ class FlatIndex : public TableIndex {
   static constexpr std::uint32_t kKind = 1;
   using Options = FlatOptions;
 
-  /// kInvalidArgument: dimension or kind of rows.
+  /// kInvalidArgument: dimension, metric, kind of rows or codes.
   static Result<FlatIndex> create(std::size_t dimension, const FlatOptions& options) {
     if (Status status = check_dimension(dimension); !status) return std::move(status).error();
-    if (options.rows == ScalarKind::kI8) return invalid_argument("rows are f32 or f16");
+    if (options.rows > ScalarKind::kF16 || options.codes > ScalarKind::kI8)
+      return invalid_argument("rows are f32 or f16, codes f32, f16 (as the rows) or i8");
+    if (options.metric > Metric::kCosine) return invalid_argument("unknown metric");
     return FlatIndex(dimension, options);
   }
 

@@ -14,8 +14,12 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
   const std::lock_guard<std::mutex> writer(state_->writer);
   if (Status status = table_.check(rows, slots); !status) return status;
   if (slots.empty()) return {};
-  if (table_.size() + slots.size() >= kExpanded)
-    return Error{ErrorCode::kLimitExceeded, "a graph holds at most 2^31 positions"};
+  if (table_.size() + slots.size() >= kExpanded) {
+    return Error{ErrorCode::kLimitExceeded, "a graph holds fewer than 2^31 positions: it has " +
+                                                std::to_string(table_.size()) + " and " +
+                                                std::to_string(slots.size()) +
+                                                " were given; begin another one"};
+  }
   state_->reconnected = false;
   const Position first = table_.reserve(slots);
   graph_.reserve(first, first + static_cast<Position>(slots.size()));
@@ -135,10 +139,14 @@ inline void HnswIndex::connect(Position position, Level level, const std::vector
     table_.codes().prepare(neighbor.reference, scratch.row_query);
     table_.codes().distances(scratch.row_query, scratch.positions.data(), count,
                              scratch.distances.data());
+    // Damaged codes of an image can be no numbers, which no sort survives.
+    const auto add = [&](float distance, Position at) {
+      scratch.candidates.push_back(
+          {std::isnan(distance) ? std::numeric_limits<float>::infinity() : distance, at});
+    };
     scratch.candidates.clear();
-    scratch.candidates.push_back({neighbor.distance, position});
-    for (std::size_t i = 0; i < count; ++i)
-      scratch.candidates.push_back({scratch.distances[i], scratch.positions[i]});
+    add(neighbor.distance, position);
+    for (std::size_t i = 0; i < count; ++i) add(scratch.distances[i], scratch.positions[i]);
     std::sort(scratch.candidates.begin(), scratch.candidates.end());
     choose_links(scratch.candidates, most, scratch);
     scratch.positions.clear();

@@ -247,8 +247,11 @@ class HnswGraph {
     if (!copies->empty()) {
       if (Status status = check_copies(positions, *copies); !status) return status;
     }
-    if (entry.position >= positions || head(entry.position).height != entry.level)
+    // A copy's height, read raw, is none: walks begin at others.
+    if (entry.position >= positions || entry.level > kLevelMax ||
+        head(entry.position).height != entry.level) {
       return damaged("no valid entry point");
+    }
     entry_.store(std::uint64_t{entry.level} << 32 | entry.position);
     return {};
   }

@@ -239,8 +239,12 @@ Result<Index> load(const std::string& path) {
   const auto header = read_header(path, bytes, Index::kKind);
   if (!header) return header.error();
   typename Index::Options options;
-  if (header->option_bytes != sizeof options)
-    return damaged(path, "has options of another size", Subcode::kTruncated);
+  if (header->option_bytes != sizeof options) {
+    return Error{ErrorCode::kUnsupportedFormat,
+                 "index file '" + path + "' was written by another version of anear: its options " +
+                     "have " + std::to_string(header->option_bytes) + " bytes, here they have " +
+                     std::to_string(sizeof options) + "; build the index again from its rows"};
+  }
   const auto table =
       bytes.subspan(sizeof(Header) + sizeof options, header->sections * sizeof(Entry));
   if (crc32c(table, crc32c(bytes.subspan(sizeof(Header), sizeof options))) !=
@@ -257,7 +261,11 @@ Result<Index> load(const std::string& path) {
     if (!section) return section.error();
     set.sections.push_back(std::move(*section));
   }
-  return Index::attach(static_cast<std::size_t>(header->dimension), options, set);
+  auto index = Index::attach(static_cast<std::size_t>(header->dimension), options, set);
+  if (index) return index;
+  Error error = std::move(index).error();
+  error.message.insert(0, "index file '" + path + "': ");
+  return error;
 }
 
 }  // namespace anear::image_io

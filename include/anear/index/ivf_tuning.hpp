@@ -71,6 +71,10 @@ class TailQuantiles {
   TailQuantiles() = default;
   explicit TailQuantiles(std::vector<float> values) {
     if (values.empty()) return;
+    // Damaged rows of an image can be no numbers, which no sort survives.
+    std::replace_if(
+        values.begin(), values.end(), [](float value) { return std::isnan(value); },
+        std::numeric_limits<float>::infinity());
     auto place = values.begin();
     double missing = 0.5;
     for (float& step : steps_) {

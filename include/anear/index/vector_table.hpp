@@ -152,10 +152,10 @@ class VectorTable {
     Status rows = rows_.storage().intact();
     return rows && codes_ ? codes_->storage().intact() : rows;
   }
-  /// Checks all rows and codes that were not read yet; intact().
-  Status check_all() const {
-    Status rows = rows_.storage().check_all();
-    return rows && codes_ ? codes_->storage().check_all() : rows;
+  /// Checks the rows and codes from position `first` on that were not read yet; intact().
+  Status check_from(Position first) const {
+    Status rows = rows_.storage().check_from(first);
+    return rows && codes_ ? codes_->storage().check_from(first) : rows;
   }
 
   /// Every live slot leads to its position, and every code is that of its row: kCorruption with the
@@ -244,7 +244,9 @@ inline Status VectorTable::check(MatrixView rows, std::span<const Slot> slots) c
         Subcode::kCountMismatch);
   }
   if (size() + rows.rows() >= kNoPosition) {
-    return Error{ErrorCode::kLimitExceeded, "an index holds at most 2^32 - 2 positions"};
+    return Error{ErrorCode::kLimitExceeded,
+                 "an index holds at most 2^32 - 2 positions: it has " + std::to_string(size()) +
+                     " and " + std::to_string(rows.rows()) + " were given; begin another one"};
   }
   for (std::size_t i = 0; i < rows.rows(); ++i) {
     if (slots[i] == kNoSlot)

@@ -170,29 +170,16 @@ class ScalarCodes {
   const AlignedRows& storage() const noexcept { return rows_; }
 
   /// Stores `row`, which check_vector() accepted, at `position`, which grow_to() made room for.
-  void set(Position position, VectorView row) { store(row, rows_.row(position)); }
+  void set(Position position, VectorView row) { store(row, rows_.row(position), fit_); }
 
   bool are_equal(Position one, Position other) const noexcept {
     return std::memcmp(rows_.row(one), rows_.row(other), stride()) == 0;
   }
-  /// Whether `position` holds what set() would store of `row`, give or take how another machine
-  /// rounds.
+  /// Whether `position` holds what set() would store of `row`, or an older one would have that did
+  /// not scale, give or take how another machine rounds.
   bool holds(Position position, VectorView row) const {
-    std::vector<std::byte> fresh(stride());
-    store(row, fresh.data());
-    const std::byte* ours = rows_.row(position);
-    const std::byte* theirs = fresh.data();
-    if (!alike(tail_of(ours).scale, tail_of(theirs).scale) ||
-        !alike(tail_of(ours).norm2, tail_of(theirs).norm2)) {
-      return false;
-    }
-    if (kind_ != ScalarKind::kI8)
-      return std::memcmp(ours, theirs, dimension_ * bytes_of(kind_)) == 0;
-    for (std::size_t i = 0; i < dimension_; ++i) {
-      const int code = static_cast<int>(ours[i]) - static_cast<int>(theirs[i]);
-      if (std::abs(static_cast<std::int8_t>(code)) > 1) return false;
-    }
-    return true;
+    return holds(position, row, fit_) ||
+           (fit_ == Fit::kScaled && holds(position, row, Fit::kAsGiven));
   }
 
   /// `query` must outlive `prepared` when it is f32. Its dimension is dimension(), its numbers are
@@ -285,6 +272,24 @@ class ScalarCodes {
   static constexpr std::size_t kAhead = 5;
   static constexpr std::size_t kLinesMax = 12;
 
+  bool holds(Position position, VectorView row, Fit fit) const {
+    std::vector<std::byte> fresh(stride());
+    store(row, fresh.data(), fit);
+    const std::byte* ours = rows_.row(position);
+    const std::byte* theirs = fresh.data();
+    if (!alike(tail_of(ours).scale, tail_of(theirs).scale) ||
+        !alike(tail_of(ours).norm2, tail_of(theirs).norm2)) {
+      return false;
+    }
+    if (kind_ != ScalarKind::kI8)
+      return std::memcmp(ours, theirs, dimension_ * bytes_of(kind_)) == 0;
+    for (std::size_t i = 0; i < dimension_; ++i) {
+      const int code = static_cast<int>(ours[i]) - static_cast<int>(theirs[i]);
+      if (std::abs(static_cast<std::int8_t>(code)) > 1) return false;
+    }
+    return true;
+  }
+
   static bool alike(float a, float b) noexcept {
     return std::fabs(a - b) <= 1e-4F * std::max(std::fabs(a), std::fabs(b));
   }
@@ -324,14 +329,14 @@ class ScalarCodes {
     return metric_ == Metric::kCosine ? 1.0F - product : -product;
   }
 
-  void store(VectorView row, std::byte* block) const {
+  void store(VectorView row, std::byte* block, Fit fit) const {
     std::vector<float> buffer;
     const float* values = as_floats(row, buffer);
     Tail tail;
     if (kind_ == ScalarKind::kI8) {
       tail = encode(values, reinterpret_cast<std::int8_t*>(block));
     } else {
-      const int exponent = exponent_of(row.kind(), values);
+      const int exponent = fit == Fit::kScaled ? exponent_of(values) : 0;
       if (exponent == 0)
         store_numbers(row, values, block);
       else
@@ -350,9 +355,9 @@ class ScalarCodes {
       std::memcpy(block, values, dimension_ * sizeof(float));
   }
 
-  /// The power of two that numbers of `kind` are divided by, 0 for one that leaves them as given.
-  int exponent_of(ScalarKind kind, const float* values) const noexcept {
-    if (fit_ == Fit::kAsGiven || kind_ != ScalarKind::kF16 || kind == ScalarKind::kF16) return 0;
+  /// The power of two that numbers are divided by, 0 for one that leaves them as given.
+  int exponent_of(const float* values) const noexcept {
+    if (kind_ != ScalarKind::kF16) return 0;
     constexpr float kLeastNormal = 0x1p-14F, kLeastInfinite = 65520.0F;
     const float largest = largest_of(values);
     if (largest == 0 || (largest >= kLeastNormal && largest < kLeastInfinite)) return 0;
