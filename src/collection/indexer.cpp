@@ -81,6 +81,19 @@ class LiveRows {
   std::vector<Slot> copied_slots_;
 };
 
+/// Inserts what is live of `rows`. Returns how many that were.
+Result<std::size_t> insert_live(AnyIndex& index, const Tail& rows, const SlotSet& live,
+                                std::size_t threads) {
+  std::size_t inserted = 0;
+  for (const TailPart& part : rows.parts()) {
+    const LiveRows of_part(part, live);
+    Status status = index.insert(of_part.matrix(), of_part.slots(), {.threads = threads});
+    if (!status) return std::move(status).error();
+    inserted += of_part.slots().size();
+  }
+  return inserted;
+}
+
 }  // namespace
 
 Indexer::Indexer(StoreRuntime& runtime) : runtime_(runtime) {}
@@ -318,14 +331,9 @@ Status Indexer::move_tails(CollectionState& collection, std::size_t rows_max) {
       // need it now.
       const bool is_long = vector.tail.rows() > collection.tail_rows_max() / 2;
       const std::size_t threads = is_long && !searched ? runtime_.options.background_threads : 1;
-      for (const TailPart& part : taken.back().parts()) {
-        const LiveRows rows(part, view->live);
-        if (Status status = vector.index->insert(rows.matrix(), rows.slots(), {.threads = threads});
-            !status) {
-          return status;
-        }
-        collection.changed_since_image += rows.slots().size();
-      }
+      const auto added = insert_live(*vector.index, taken.back(), view->live, threads);
+      if (!added) return added.error();
+      collection.changed_since_image += *added;
     }
     const std::lock_guard hold(runtime_.versions);
     publish_version(collection, [&](CollectionVersion& version) {

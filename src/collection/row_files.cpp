@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "anear/index/any_index.hpp"
+#include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
 #include "anear/quant/scalar_codes.hpp"
 
 namespace anear {
