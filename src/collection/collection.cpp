@@ -477,6 +477,7 @@ Result<CollectionStats> Collection::stats() const {
   for (std::size_t v = 0; v < view->vectors.size(); ++v) {
     Status intact = view->vectors[v].index->table().intact();
     if (intact) continue;
+    stats.degraded = true;
     stats.damaged_files = std::max<std::uint64_t>(stats.damaged_files, 1);
     stats.reason = of_rows(*impl_, v, std::move(intact).error()).message;
   }

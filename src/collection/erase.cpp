@@ -228,9 +228,7 @@ class Erasure {
     {
       const std::lock_guard hold(runtime_.removing);
       if (runtime_.removal_holds == 0)
-        return Error{ErrorCode::kIo, "the old file '" + file +
-                                         "' cannot be removed; the next erase, resume_erase() or "
-                                         "opening tries again"};
+        return Error{ErrorCode::kIo, "the old file '" + file + "' cannot be removed"};
     }
     if (runtime_.closed)
       return Error{ErrorCode::kClosed, "the store '" + runtime_.path + "' is being closed"};

@@ -204,7 +204,7 @@ Result<Value> checked_value(const Value& value, const FieldSchema& field) {
   if (const std::size_t bytes = std::visit(ByteCounter{}, *stored); bytes > kFieldBytesMax) {
     return Error{ErrorCode::kLimitExceeded,
                  "field '" + field.name + "': a value has at most 16 MiB, this one has " +
-                     std::to_string(bytes) + " bytes; keep it in the payload or in several records",
+                     std::to_string(bytes) + " bytes; split it over several records",
                  Subcode::kPayloadTooLarge};
   }
   if (!is_text_valid(*stored))

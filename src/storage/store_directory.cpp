@@ -51,10 +51,12 @@ struct Identity {
   std::string_view first_line;
   std::uint32_t format_max;
   const char* of;
+  const char* advice;  ///< When the file is damaged.
 };
-constexpr Identity kOfStore{kIdentityFile, "anear store\n", kFormatVersion, "store"};
+constexpr Identity kOfStore{kIdentityFile, "anear store\n", kFormatVersion, "store",
+                            "restore a backup"};
 constexpr Identity kOfBackups{kBackupsIdentityFile, "anear backups\n", kBackupFormatVersion,
-                              "directory of backups"};
+                              "directory of backups", "back up into another directory"};
 
 Error foreign(const std::string& path, const std::string& why) {
   return Error{ErrorCode::kUnsupportedFormat, "'" + path + "' is not an anear store: " + why,
@@ -67,8 +69,8 @@ Error foreign(const Identity& what, const std::string& path, const std::string& 
                Subcode::kForeignFile};
 }
 
-Error damaged(const std::string& path, const std::string& why) {
-  return Error{ErrorCode::kCorruption, "'" + path + "' is damaged: " + why + "; restore a backup",
+Error damaged(const Identity& what, const std::string& path, const std::string& why) {
+  return Error{ErrorCode::kCorruption, "'" + path + "' is damaged: " + why + "; " + what.advice,
                Subcode::kChecksum}
       .at_position(0);
 }
@@ -90,7 +92,8 @@ Result<StoreIdentity> read_text(FileSystem& files, const std::string& directory,
   std::string_view rest = std::string_view(*text).substr(what.first_line.size());
   StoreIdentity identity;
   // The version before the checksum: a later version may say the rest in another way.
-  if (!take_number(rest, "format ", 10, identity.format)) return damaged(path, "no format version");
+  if (!take_number(rest, "format ", 10, identity.format))
+    return damaged(what, path, "no format version");
   if (identity.format > what.format_max) {
     return Error{ErrorCode::kUnsupportedFormat,
                  "the " + std::string(what.of) + " '" + directory + "' has format " +
@@ -99,15 +102,15 @@ Result<StoreIdentity> read_text(FileSystem& files, const std::string& directory,
                      ". Open it with a newer anear; nothing was changed",
                  Subcode::kNewerFormat};
   }
-  if (identity.format == 0) return damaged(path, "format version 0");
-  if (!take_id(rest, identity.id)) return damaged(path, "no store id");
+  if (identity.format == 0) return damaged(what, path, "format version 0");
+  if (!take_id(rest, identity.id)) return damaged(what, path, "no store id");
   if (!take_number(rest, "created ", 10, identity.created))
-    return damaged(path, "no creation time");
+    return damaged(what, path, "no creation time");
   const std::string_view checked = std::string_view(*text).substr(0, text->size() - rest.size());
   std::uint64_t checksum = 0;
   if (!take_number(rest, "checksum ", 16, checksum) || !rest.empty() ||
       checksum != checksum64(checked)) {
-    return damaged(path, "its checksum does not fit");
+    return damaged(what, path, "its checksum does not fit");
   }
   return identity;
 }

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -109,6 +111,28 @@ TEST_CASE("FlatIndex with codes is the same after save and load") {
   CHECK(loaded->options().codes == ScalarKind::kI8);
   CHECK(same(*loaded->search(rows.row(5), {.k = 7}, scratch),
              *index->search(rows.row(5), {.k = 7}, scratch)));
+}
+
+TEST_CASE("An index file whose options have another size is another version's, not damaged") {
+  const auto index = FlatIndex::create(24, {});
+  REQUIRE(index);
+  const std::string path = "flat_index_test." + std::to_string(::getpid()) + ".index";
+  REQUIRE(index->save(path));
+  std::FILE* const file = std::fopen(path.c_str(), "r+b");
+  REQUIRE(file != nullptr);
+  image_io::Header header;
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(&header, 1));
+  REQUIRE(std::fread(bytes.data(), bytes.size(), 1, file) == 1);
+  header.option_bytes += 4;
+  header.checksum = crc32c(bytes.first(offsetof(image_io::Header, checksum)));
+  std::rewind(file);
+  REQUIRE(std::fwrite(bytes.data(), bytes.size(), 1, file) == 1);
+  REQUIRE(std::fclose(file) == 0);
+  const auto loaded = FlatIndex::load(path);
+  std::remove(path.c_str());
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == ErrorCode::kUnsupportedFormat);
+  CHECK(loaded.error().message.find("another version") != std::string::npos);
 }
 
 TEST_CASE("FlatIndex refuses a bad row, names it, and changes nothing") {

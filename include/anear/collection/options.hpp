@@ -100,8 +100,9 @@ struct StoreOptions {
   std::shared_ptr<storage::FileSystem> file_system{};
 };
 
-/// The index of a named vector: which, and how. FlatOptions: exact search, no training, no graph.
-/// IvfPqOptions: searched exactly until there are rows to train on, which the store does by itself.
+/// The index of a named vector: which, and how. FlatOptions: every row, or its code, is compared;
+/// no training, no graph. IvfPqOptions: searched exactly until there are rows to train on, which
+/// the store does by itself.
 using IndexOptions = std::variant<FlatOptions, HnswOptions, IvfPqOptions>;
 
 /// One named vector of a collection. `metric` and `kind` win over what `index` says of them.

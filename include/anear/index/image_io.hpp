@@ -173,7 +173,9 @@ inline Result<Loaded> read_file(const std::string& path) {
 }
 
 inline Error damaged(const std::string& path, const std::string& what, Subcode subcode) {
-  return Error{ErrorCode::kCorruption, "index file '" + path + "' " + what, subcode};
+  return Error{ErrorCode::kCorruption,
+               "index file '" + path + "' " + what + "; build the index again from its rows",
+               subcode};
 }
 
 inline Result<Header> read_header(const std::string& path, std::span<const std::byte> bytes,
@@ -265,6 +267,7 @@ Result<Index> load(const std::string& path) {
   if (index) return index;
   Error error = std::move(index).error();
   error.message.insert(0, "index file '" + path + "': ");
+  error.message += "; build the index again from its rows";
   return error;
 }
 
