@@ -474,12 +474,10 @@ Result<CollectionStats> Collection::stats() const {
   const std::lock_guard hold(impl_->runtime->versions);
   stats.degraded = impl_->degraded;
   stats.reason = impl_->degraded_reason;
-  for (std::size_t v = 0; v < view->vectors.size(); ++v) {
-    Status intact = view->vectors[v].index->table().intact();
-    if (intact) continue;
+  if (const Status intact = check_intact(*impl_, *view); !intact) {
     stats.degraded = true;
     stats.damaged_files = std::max<std::uint64_t>(stats.damaged_files, 1);
-    stats.reason = of_rows(*impl_, v, std::move(intact).error()).message;
+    stats.reason = intact.error().message;
   }
   if (!room) stats.reason = room.error().message;
   if (const Status writable = impl_->runtime->bytes->check_writable(); !writable)

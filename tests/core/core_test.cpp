@@ -99,6 +99,19 @@ std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept {
   return sum;
 }
 
+/// `bytes` as the blocks of "a file", from its offset 100 on.
+BlockGuard::Blocks blocks_of(std::span<const std::byte> bytes, std::size_t block_bytes) {
+  BlockGuard::Blocks blocks{.name = "a file",
+                            .offset = 100,
+                            .bytes = bytes,
+                            .block_bytes = block_bytes,
+                            .checksums = {},
+                            .checksum = sum_of};
+  for (std::size_t at = 0; at < bytes.size(); at += block_bytes)
+    blocks.checksums.push_back(sum_of(bytes.subspan(at, std::min(block_bytes, bytes.size() - at))));
+  return blocks;
+}
+
 }  // namespace
 
 TEST_CASE("Guarded rows are checked block by block before they are given away") {
@@ -108,15 +121,7 @@ TEST_CASE("Guarded rows are checked block by block before they are given away") 
   auto* start = memory->data() + (64 - reinterpret_cast<std::uintptr_t>(memory->data()) % 64) % 64;
   const std::span<std::byte> bytes(start, kCount * kStride);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i % 251);
-  BlockGuard::Blocks blocks{.name = "a file",
-                            .offset = 100,
-                            .bytes = bytes,
-                            .block_bytes = kBlock,
-                            .checksums = {},
-                            .checksum = sum_of};
-  for (std::size_t at = 0; at < bytes.size(); at += kBlock)
-    blocks.checksums.push_back(sum_of(bytes.subspan(at, std::min(kBlock, bytes.size() - at))));
-
+  BlockGuard::Blocks blocks = blocks_of(bytes, kBlock);
   const std::size_t damaged = GENERATE(std::size_t{0}, 700, 1'299);
   bytes[damaged * kStride + kStride - 1] ^= std::byte{1};
   const BlockGuard guard(std::move(blocks));
@@ -148,14 +153,7 @@ TEST_CASE("Threads that read guarded rows beside each other agree on what is dam
   auto memory = std::make_shared<std::vector<std::byte>>(kCount * kStride + 64);
   auto* start = memory->data() + (64 - reinterpret_cast<std::uintptr_t>(memory->data()) % 64) % 64;
   const std::span<std::byte> bytes(start, kCount * kStride);
-  BlockGuard::Blocks blocks{.name = "a file",
-                            .offset = 0,
-                            .bytes = bytes,
-                            .block_bytes = kBlock,
-                            .checksums = {},
-                            .checksum = sum_of};
-  for (std::size_t at = 0; at < bytes.size(); at += kBlock)
-    blocks.checksums.push_back(sum_of(bytes.subspan(at, kBlock)));
+  BlockGuard::Blocks blocks = blocks_of(bytes, kBlock);
   const bool is_damaged = GENERATE(false, true);
   if (is_damaged) bytes[3'000 * kStride] = std::byte{1};
   const BlockGuard guard(std::move(blocks));
