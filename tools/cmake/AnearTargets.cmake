@@ -80,9 +80,9 @@ function(anear_own_target target)
       -fsanitize=${ANEAR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${ANEAR_SANITIZE})
     # Asked at each pointer, they take half of the time to compile. Preset fuzz, whose inputs are
-    # what could break them, keeps them; what is null ends the program anyway. The libraries, which
-    # read mapped files, are asked for alignment here, too.
-    if(ANEAR_SANITIZE MATCHES "undefined" AND NOT ANEAR_FUZZ)
+    # what could break them, and stage full-sanitizers keep them; what is null ends the program
+    # anyway. The libraries, which read mapped files, are asked for alignment always.
+    if(ANEAR_SANITIZE MATCHES "undefined" AND NOT ANEAR_SANITIZE_FULLY)
       get_target_property(type ${target} TYPE)
       target_compile_options(${target} PRIVATE -fno-sanitize=null,pointer-overflow,object-size,vptr
         $<$<NOT:$<STREQUAL:${type},STATIC_LIBRARY>>:-fno-sanitize=alignment>)

@@ -45,7 +45,7 @@ function(anear_add_room_tests room library)
   target_include_directories(${program} SYSTEM PRIVATE "${PROJECT_BINARY_DIR}/generated")
   # What these rooms test is compiled into the library; looked at for undefined behaviour as well,
   # their own code takes half as long again to compile.
-  if(ANEAR_SANITIZE MATCHES "undefined" AND
+  if(ANEAR_SANITIZE MATCHES "undefined" AND NOT ANEAR_SANITIZE_FULLY AND
      room MATCHES "^(filter|storage|collection|property|crash)$")
     target_compile_options(${program} PRIVATE -fno-sanitize=undefined)
   endif()
