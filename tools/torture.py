@@ -2,7 +2,7 @@
 
     tools/torture CAMPAIGN [--minutes M] [--seed S] [--shard I/N] [--release] [--no-ledger]
 
-Each run adds a line to docs/torture/CAMPAIGN.jsonl: commit, build, shard, seed, what the test counted, violations (tests
+Each run adds a line to docs/torture/CAMPAIGN.jsonl (of another format of stores to CAMPAIGN-formatN.jsonl): commit, build, shard, seed, what the test counted, violations (tests
 that failed), seconds. A campaign goes on behind the last seed of its shard there; --seed begins elsewhere. Shard I of N
 (I from 1 on) takes every N-th seed: shards may run beside each other, on several machines. What a failing run printed is in
 build/torture; the command that runs it again is printed. Ends with status 1 if there was a violation.
@@ -57,10 +57,27 @@ CAMPAIGNS = {
         {"ANEAR_SEED": "{seed}", "ANEAR_IMAGES": "500"},
     ),
     "io-errors": Campaign(
-        "the n-th change of the disk fails, every 7th n a run: seven runs try each",
+        "the n-th change of the disk fails in a life of 200 writes, every 7th n a run: 42 runs try each in six ways",
         "anear_test_collection",
         "rocksdb_every_fault_test",
-        {"ANEAR_FAULT_FIRST": "{seed_mod_7}", "ANEAR_FAULT_STEP": "7"},
+        {
+            "ANEAR_FAULT_FIRST": "{seed_mod_7}",
+            "ANEAR_FAULT_STEP": "7",
+            "ANEAR_FAULT_WAY": "{seed_by_7}",
+            "ANEAR_OPERATIONS": "200",
+        },
+    ),
+    "erase-kills": Campaign(
+        "kill -9 of a process that writes and erases, 20 a run",
+        "anear_test_crash",
+        "rocksdb_erase_kill_test",
+        {"ANEAR_SEED": "{seed}", "ANEAR_KILLS": "20"},
+    ),
+    "backup-kills": Campaign(
+        "kill -9 of a process that takes and removes backups, 20 a run",
+        "anear_test_crash",
+        "rocksdb_backup_kill_test",
+        {"ANEAR_SEED": "{seed}", "ANEAR_KILLS": "20"},
     ),
     "full-disk": Campaign(
         "a small disk is filled, emptied by deletes and filled again, 60 cycles a run",
@@ -118,6 +135,16 @@ def commit() -> str:
     return (head.stdout.strip() or "unknown") + ("+" if changed.stdout.strip() else "")
 
 
+def ledger_of(campaign: str) -> pathlib.Path:
+    """A change of the format starts a new one: what held for the old one is no evidence for it."""
+    header = (ROOT / "include/anear/storage/store_directory.hpp").read_text()
+    found = re.search(r"kFormatVersion = (\d+)", header)
+    if found is None:
+        sys.exit("torture: no kFormatVersion in storage/store_directory.hpp")
+    suffix = "" if found[1] == "1" else f"-format{found[1]}"
+    return ROOT / "docs" / "torture" / f"{campaign}{suffix}.jsonl"
+
+
 def last_seed(ledger: pathlib.Path, shard: str) -> int | None:
     if not ledger.exists():
         return None
@@ -148,7 +175,7 @@ def run_once(campaign: Campaign, name: str, preset: str, seed: int) -> dict[str,
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / f"{name}-{seed}.counts"
     report.unlink(missing_ok=True)
-    settings = {key: value.format(seed=seed, seed_mod_7=seed % 7) for key, value in campaign.environment.items()}
+    settings = {key: value.format(seed=seed, seed_mod_7=seed % 7, seed_by_7=seed // 7) for key, value in campaign.environment.items()}
     command = [f"build/{preset}/tests/{campaign.program}", "-#", f"[#{campaign.file}]"]
     start = time.monotonic()
     ended = subprocess.run(
@@ -178,7 +205,7 @@ def main() -> int:
     campaign = CAMPAIGNS[asked.campaign]
     shard, shards = map(int, asked.shard.split("/"))
     preset = "release" if asked.release else "dev"
-    ledger = ROOT / "docs" / "torture" / f"{asked.campaign}.jsonl"
+    ledger = ledger_of(asked.campaign)
     last = last_seed(ledger, asked.shard)
     seed = asked.seed if asked.seed is not None else shard if last is None else last + shards
     end = time.monotonic() + 60 * asked.minutes

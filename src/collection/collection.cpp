@@ -9,6 +9,7 @@
 
 #include "anear/core/parallel.hpp"
 #include "anear/index/any_index.hpp"  // IWYU pragma: keep (AnyIndex is only declared elsewhere)
+#include "collection/caught.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/erase.hpp"
 #include "collection/indexer.hpp"
@@ -122,8 +123,8 @@ Result<Sequence> commit(CollectionState& collection, WriteRequest& request) {
   runtime.commits->submit(request);  // 2. A leader writes, syncs, marks, publishes, wakes us.
   if (!request.status) return std::move(request.status).error();
   // 3. The indexer takes it from here. What it cannot do is no failure of this write.
-  if (Status indexed = runtime.indexer->wrote(collection); !indexed)
-    runtime.log(indexed.error().message);
+  const Status indexed = caught([&] { return runtime.indexer->wrote(collection); });
+  if (!indexed) runtime.log(indexed.error().message);
   return request.sequence;
 }
 

@@ -285,7 +285,10 @@ Commit::Effect& Commit::effect_on(CollectionState& collection) {
 
 Result<std::vector<Slot>> Commit::take_slots(CollectionState& collection, std::size_t count) {
   auto slots = collection.slots.take(count);
-  if (slots) return slots;
+  if (slots) {
+    for (const Slot slot : *slots) taken_[&collection].insert(slot);
+    return slots;
+  }
   Error error = std::move(slots).error();
   error.message.insert(0, "collection '" + collection.name + "': ");
   return error;
@@ -346,9 +349,17 @@ void Commit::finish(WriteRequest& request, const std::vector<keys::Change>& chan
   request.affected = changes.size();
 }
 
-Status Commit::write() {
+void Commit::seal() {
   containers_.write_to(batch_);
+  if (empty()) return;
   batch_.put(Family::kMeta, keys::kSequence, keys::encode_sequence(sequence_));
+}
+
+void Commit::give_slots_back() {
+  for (const auto& [collection, slots] : taken_) collection->slots.give_back(slots);
+}
+
+Status Commit::write() {
   if (Status written = runtime_.bytes->write(batch_, /*sync=*/false); !written) return written;
   written_ = runtime_.bytes->snapshot();
   return {};
@@ -367,13 +378,14 @@ Status Commit::settle() {
   return {};
 }
 
+// What allocates comes first.
 void Commit::publish() {
   containers_.touch(runtime_.filters, sequence_);
   const std::lock_guard hold(runtime_.versions);
-  runtime_.snapshot.swap(written_);
-  runtime_.last_sequence = sequence_;
+  std::vector<std::shared_ptr<const CollectionVersion>> versions;
+  versions.reserve(effects_.size());
   for (const auto& [collection, effect] : effects_) {
-    publish_version(*collection, [&](CollectionVersion& version) {
+    versions.push_back(make_next_version(*collection, [&](CollectionVersion& version) {
       version.sequence = effect.sequence;
       version.next_slot = effect.next_slot;
       for (const Slot slot : effect.died) version.live.remove(slot);
@@ -381,10 +393,17 @@ void Commit::publish() {
       for (std::size_t v = 0; v < effect.appended.size(); ++v) {
         for (const TailPart& part : effect.appended[v]) version.vectors[v].tail.extend(part);
       }
-    });
+    }));
+    // Nobody looks at them before their commit is published.
+    for (const Slot slot : effect.died) collection->dead.push_back({slot, effect.sequence});
+  }
+  runtime_.snapshot.swap(written_);
+  runtime_.last_sequence = sequence_;
+  auto next = versions.begin();
+  for (const auto& [collection, effect] : effects_) {
+    collection->current = std::move(*next++);
     collection->logged.fetch_add(effect.changes, std::memory_order_relaxed);
     collection->removed.fetch_add(effect.died.size(), std::memory_order_relaxed);
-    for (const Slot slot : effect.died) collection->dead.push_back({slot, effect.sequence});
   }
 }
 

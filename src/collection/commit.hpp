@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "anear/core/error.hpp"
+#include "anear/core/slot_set.hpp"
 #include "anear/storage/byte_store.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/commit_queue.hpp"
@@ -29,6 +30,10 @@ class Commit {
   /// Adds the request, or refuses it without a trace: kConflict, kNotFound (update), kLimitExceeded
   /// (slots), kNotFound (the collection was dropped), kCorruption.
   Status stage(WriteRequest& request);
+  /// After the last stage().
+  void seal();
+  /// Instead of writing it, or after a write that surely did not happen: its slots are free again.
+  void give_slots_back();
   bool empty() const noexcept { return batch_.empty(); }
   /// The last sequence given out, with what was staged.
   Sequence sequence() const noexcept { return sequence_; }
@@ -37,7 +42,8 @@ class Commit {
   /// Syncs and marks it: after write(), and after every earlier commit was settled. Beside the
   /// staging and writing of later ones. kOutcomeUnknown.
   Status settle();
-  /// Makes it visible: last of all, in the order of sequences.
+  /// Makes it visible: last of all, in the order of sequences. All of it, or, when it throws,
+  /// nothing.
   void publish();
 
  private:
@@ -73,7 +79,7 @@ class Commit {
                           PreparedRecord& record);
 
   Effect& effect_on(CollectionState& collection);
-  static Result<std::vector<Slot>> take_slots(CollectionState& collection, std::size_t count);
+  Result<std::vector<Slot>> take_slots(CollectionState& collection, std::size_t count);
   void put_record(CollectionState& collection, Slot slot, const storage::RecordView& record);
   void put_key(CollectionState& collection, Slot slot, const PreparedRecord& record);
   void put_rows(CollectionState& collection, Slot slot, PreparedRecord& record);
@@ -87,7 +93,8 @@ class Commit {
   storage::RecordEncoder encoder_;
   ContainerChanges containers_;
   std::map<CollectionState*, Effect> effects_;
-  storage::SnapshotPointer written_;  ///< The bytes as this commit left them.
+  std::map<CollectionState*, SlotSet> taken_;  ///< Slots that were given out to it.
+  storage::SnapshotPointer written_;           ///< The bytes as this commit left them.
 };
 
 }  // namespace anear

@@ -1,11 +1,13 @@
 #include "collection/commit_queue.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
 
+#include "collection/caught.hpp"
 #include "collection/commit.hpp"
 #include "collection/store_keys.hpp"
 
@@ -46,10 +48,16 @@ void CommitQueue::submit(WriteRequest& request) {
   std::unique_lock committing(committing_);
   lock.lock();
   // Only now: whoever came meanwhile is in it.
-  const Group group = take_group();
+  Group group;
+  const Status taken = caught([&] { group = take_group(); });
+  if (!taken) {
+    request.status = taken;
+    waiting_.pop_front();
+  }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(group.size()));
   if (!waiting_.empty()) waiting_.front()->ready.notify_one();
   lock.unlock();
+  if (!taken) return;
 
   commit_group(std::move(committing), group);
   lock.lock();
@@ -76,25 +84,60 @@ CommitQueue::Group CommitQueue::take_group() {
   return group;
 }
 
+// Whatever happens, each member gets an outcome: it has nobody else to wake it.
 void CommitQueue::commit_group(std::unique_lock<std::mutex> committing, const Group& group) {
   std::unique_lock settling(settling_, std::defer_lock);
   if (std::any_of(group.begin(), group.end(),
                   [](const Waiting* member) { return reads_version(*member->request); }))
     settling.lock();
-  Commit commit(runtime_, written_);
-  for (Waiting* member : group) member->request->status = commit.stage(*member->request);
-  if (commit.empty()) return;
-  const auto fail = [&](const Status& status) {
-    for (Waiting* member : group) {
-      if (member->request->status) member->request->status = status;
-    }
-  };
-  if (Status written = commit.write(); !written) return fail(written);
-  written_ = commit.sequence();
+  std::optional<Commit> commit;
+  const Status staged = caught([&] {
+    commit.emplace(runtime_, written_);
+    for (Waiting* member : group) member->request->status = commit->stage(*member->request);
+    commit->seal();
+  });
+  Status written = staged;
+  if (staged && commit->empty()) return;
+  if (staged) written = or_stop([&] { return commit->write(); });
+  if (!written) {
+    fail(group, written);
+    const bool is_unknown = written.error().code == ErrorCode::kOutcomeUnknown;
+    if (commit && !is_unknown) (void)caught([&] { commit->give_slots_back(); });
+    return;
+  }
+  written_ = commit->sequence();
   if (!settling.owns_lock()) settling.lock();
   committing.unlock();
-  if (Status settled = commit.settle(); !settled) return fail(settled);
-  commit.publish();
+  const Status settled = or_stop([&] { return commit->settle(); });
+  if (!settled) return fail(group, settled);
+  const Status published = or_stop([&] { commit->publish(); });
+  if (!published) fail(group, published);
+}
+
+void CommitQueue::fail(const Group& group, const Status& status) noexcept {
+  for (Waiting* member : group) {
+    if (!member->request->status) continue;
+    Error error{status.error().code, {}};
+    (void)caught([&] { error.message = status.error().message; });
+    member->request->status = std::move(error);
+  }
+}
+
+/// What `step` of a commit that is being written says. Where memory runs out in it, nobody knows
+/// how far it came: nothing more is written or published then.
+template <typename Step>
+Status CommitQueue::or_stop(const Step& step) noexcept {
+  const Status done = caught(step);
+  if (done ||
+      (done.error().code != ErrorCode::kOutOfMemory && done.error().code != ErrorCode::kInternal))
+    return done;
+  runtime_.bytes->stop_writes();
+  Error unknown{ErrorCode::kOutcomeUnknown, {}};
+  (void)caught([&] {
+    unknown.message =
+        "memory ran out while a commit was written: call resume(), or open the store again";
+  });
+  return unknown;
 }
 
 std::unique_lock<std::mutex> CommitQueue::pause() {
@@ -116,14 +159,16 @@ Status CommitQueue::commit_derived(const storage::WriteBatch& batch) {
 }
 
 Status CommitQueue::write_apart(const storage::WriteBatch& batch, Sequence sequence) {
-  if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
-  written_ = sequence;
-  if (Status marked = runtime_.set_mark(sequence); !marked) runtime_.log(marked.error().message);
-  storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();
-  const std::lock_guard publishing(runtime_.versions);
-  runtime_.snapshot.swap(snapshot);
-  runtime_.last_sequence = sequence;
-  return {};
+  return or_stop([&]() -> Status {
+    if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
+    written_ = sequence;
+    if (Status marked = runtime_.set_mark(sequence); !marked) runtime_.log(marked.error().message);
+    storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();
+    const std::lock_guard publishing(runtime_.versions);
+    runtime_.snapshot.swap(snapshot);
+    runtime_.last_sequence = sequence;
+    return {};
+  });
 }
 
 }  // namespace anear

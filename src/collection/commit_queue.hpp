@@ -15,6 +15,9 @@
 //   (4) After a failed write the bytes accept no other one (ByteStore, resume.cpp); its group's
 //       outcome is kOutcomeUnknown, or kNoSpace when it is surely not there. After a failed sync
 //       that of a group written behind it is kOutcomeUnknown as well.
+//   (5) When memory runs out while requests are staged, the whole group is kOutOfMemory and did not
+//       happen; from its write on, its outcome is kOutcomeUnknown and the bytes accept no other
+//       write. Nobody waits for ever. (RocksDB's own code is not made for that.)
 //
 // Threads: submit(), commit_meta() and commit_derived() from any.
 #pragma once
@@ -90,6 +93,10 @@ class CommitQueue {
 
   Group take_group();
   void commit_group(std::unique_lock<std::mutex> committing, const Group& group);
+  /// Gives each member that was not refused itself the error of `status`.
+  static void fail(const Group& group, const Status& status) noexcept;
+  template <typename Step>
+  Status or_stop(const Step& step) noexcept;
   Status write_apart(const storage::WriteBatch& batch, Sequence sequence);
 
   StoreRuntime& runtime_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "collection/background.hpp"
+#include "collection/caught.hpp"
 #include "collection/erase.hpp"
 #include "collection/images.hpp"
 #include "collection/indexes.hpp"
@@ -21,6 +22,12 @@ constexpr std::size_t kRowsAtOnceSearched = 256;
 
 /// How long the indexer lets writes gather once it was woken.
 constexpr std::chrono::milliseconds kGathering{4};
+
+/// How long what was written, or the mark that names it, may be without a sync.
+constexpr std::chrono::milliseconds kSyncPause{500};
+
+/// How long the indexer waits where there was no memory for its round.
+constexpr std::chrono::milliseconds kMemoryPause{200};
 
 /// Images are renewed when this much is not in them.
 std::uint64_t changes_before_images(std::size_t live) {
@@ -94,6 +101,14 @@ Result<std::size_t> insert_live(AnyIndex& index, const Tail& rows, const SlotSet
   return inserted;
 }
 
+/// Answers stay right, since what is not indexed is scanned; writers must not wait for more.
+/// StoreRuntime::versions is held.
+void set_degraded(CollectionState& collection, const std::string& reason) {
+  collection.degraded = true;
+  (void)caught([&] { collection.degraded_reason = reason; });
+  collection.tail_shrank.notify_all();
+}
+
 }  // namespace
 
 Indexer::Indexer(StoreRuntime& runtime) : runtime_(runtime) {}
@@ -102,7 +117,8 @@ Indexer::~Indexer() { stop(); }
 
 void Indexer::start() {
   if (!runtime_.options.index_inline) worker_ = std::thread([this] { run(); });
-  if (runtime_.options.durability == Durability::kBuffered && !runtime_.is_in_memory())
+  const bool is_buffered = runtime_.options.durability == Durability::kBuffered;
+  if (!runtime_.is_in_memory() && (is_buffered || !runtime_.options.index_inline))
     syncer_ = std::thread([this] { sync_regularly(); });
   if (runtime_.recovery.unfinished_erasures != 0 && !runtime_.options.index_inline)
     eraser_ = std::thread([this] { erase_what_is_left(); });
@@ -114,6 +130,7 @@ void Indexer::stop() {
     stopping_ = true;
   }
   woken_.notify_all();
+  wrote_.notify_all();
   ended_.notify_all();
   {
     // Writers that wait for a shorter tail see that nobody will shorten it.
@@ -206,6 +223,7 @@ void Indexer::set_dirty(const CollectionState& collection) {
 }
 
 Status Indexer::wrote(CollectionState& collection) {
+  note_unsynced();
   if (runtime_.options.index_inline) return index(collection, Images::kWhenDue);
   set_dirty(collection);
   std::unique_lock lock(runtime_.versions);
@@ -224,13 +242,30 @@ Status Indexer::flush(CollectionState& collection) { return index(collection, Im
 void Indexer::run() {
   yield_to_others();
   while (!stopping_) {
-    for (const auto& collection : take_dirty()) {
-      if (stopping_) return;
-      if (collection->dropped) continue;
-      if (Status status = index(*collection, Images::kWhenDue); !status)
-        runtime_.log("indexing collection '" + collection->name + "': " + status.error().message);
-    }
+    const Status round = caught([&] { index_dirty(); });
+    if (!round) wait_for_memory();
   }
+}
+
+void Indexer::index_dirty() {
+  for (const auto& collection : take_dirty()) {
+    if (stopping_) return;
+    if (collection->dropped) continue;
+    if (Status status = index(*collection, Images::kWhenDue); !status)
+      runtime_.log("indexing collection '" + collection->name + "': " + status.error().message);
+  }
+}
+
+void Indexer::wait_for_memory() {
+  std::unique_lock lock(mutex_);
+  for (const CollectionState* state : dirty_) {
+    const auto held = collections_.find(state);
+    const auto collection = held == collections_.end() ? nullptr : held->second.lock();
+    if (collection == nullptr) continue;
+    const std::lock_guard hold(runtime_.versions);
+    set_degraded(*collection, "out of memory");
+  }
+  ended_.wait_for(lock, kMemoryPause, [&] { return stopping_.load(); });
 }
 
 std::vector<std::shared_ptr<CollectionState>> Indexer::take_dirty() {
@@ -252,27 +287,38 @@ std::vector<std::shared_ptr<CollectionState>> Indexer::take_dirty() {
   return taken;
 }
 
+void Indexer::note_unsynced() {
+  if (unsynced_.exchange(true)) return;
+  const std::lock_guard hold(mutex_);
+  wrote_.notify_one();
+}
+
 void Indexer::sync_regularly() {
-  Sequence synced = 0;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    ended_.wait_for(lock, std::chrono::milliseconds(500), [&] { return stopping_.load(); });
+    wrote_.wait(lock, [&] { return stopping_ || unsynced_; });
+    ended_.wait_for(lock, kSyncPause, [&] { return stopping_.load(); });
+    unsynced_ = false;
     lock.unlock();
+    if (const Status done = caught([&] { return sync_written(); }); !done) {
+      (void)caught([&] { runtime_.log("sync: " + done.error().message); });
+      unsynced_ = true;
+    }
+    lock.lock();
+  }
+}
+
+Status Indexer::sync_written() {
+  if (runtime_.options.durability == Durability::kBuffered) {
     Sequence written = 0;
     {
       const std::lock_guard hold(runtime_.versions);
       written = runtime_.last_sequence;
     }
-    if (written != synced) {
-      if (Status status = runtime_.pinned_bytes()->sync(); status) {
-        synced = written;
-        (void)runtime_.set_mark(synced);  // A lower bound may lag.
-      } else {
-        runtime_.log("sync: " + status.error().message);
-      }
-    }
-    lock.lock();
+    if (Status synced = runtime_.pinned_bytes()->sync(); !synced) return synced;
+    (void)runtime_.set_mark(written);  // A lower bound may lag.
   }
+  return runtime_.sync_mark();
 }
 
 void Indexer::erase_what_is_left() {
@@ -280,12 +326,27 @@ void Indexer::erase_what_is_left() {
   auto left = all_collections();
   std::erase_if(left, [](const auto& collection) { return collection->erasing == 0; });
   for (const auto& collection : left) {
-    if (!stopping_) finish_erase_left(*collection);
+    if (stopping_) return;
+    const Status done = caught([&] { finish_erase_left(*collection); });
+    if (!done) wait_for_memory();  // The next erase, or opening, finishes it.
   }
 }
 
 Status Indexer::index(CollectionState& collection, Images images) {
   const std::lock_guard hold(collection.indexing);
+  const Status status = caught([&] { return take_steps(collection, images); });
+  const std::lock_guard publishing(runtime_.versions);
+  if (!status) {
+    set_degraded(collection, status.error().message);
+  } else if (!stopping_) {
+    // All that was committed before is indexed.
+    collection.degraded = false;
+    collection.degraded_reason.clear();
+  }
+  return status;
+}
+
+Status Indexer::take_steps(CollectionState& collection, Images images) {
   Status status = move_tails(collection);
   if (status) mark_dead(collection);
   if (status) status = rebuild(collection);
@@ -299,16 +360,6 @@ Status Indexer::index(CollectionState& collection, Images images) {
     collection.slots.give_back(collection.dead_slots.take_free());
   if (status && has_dead_keys(*collection.pin())) forget_dead_keys(collection);
   make_room(collection, images);
-  const std::lock_guard publishing(runtime_.versions);
-  if (!status) {
-    // Answers stay right, since what is not indexed is scanned; writers must not wait for more.
-    collection.degraded = true;
-    collection.degraded_reason = status.error().message;
-    collection.tail_shrank.notify_all();
-  } else if (collection.current->tail_rows() == 0) {
-    collection.degraded = false;
-    collection.degraded_reason.clear();
-  }
   return status;
 }
 
@@ -363,9 +414,9 @@ void Indexer::mark_dead(CollectionState& collection) {
       collection.older.pop_front();
     Sequence oldest = collection.current->indexed_sequence;
     if (eldest != nullptr) oldest = std::min(oldest, eldest->sequence);
-    while (!collection.dead.empty() && collection.dead.front().since <= oldest) {
-      dead.push_back(collection.dead.front().slot);
-      collection.dead.pop_front();
+    for (const DeadSlot& each : collection.dead) {
+      if (each.since > oldest) break;
+      dead.push_back(each.slot);
     }
     version = collection.current;
   }
@@ -374,6 +425,10 @@ void Indexer::mark_dead(CollectionState& collection) {
     for (const SearchedVector& vector : version->vectors) vector.index->mark_deleted(slot);
   }
   collection.changed_since_image += dead.size();
+  // Last, so that a round that is cut short by want of memory is done again.
+  const std::lock_guard hold(runtime_.versions);
+  collection.dead.erase(collection.dead.begin(),
+                        collection.dead.begin() + static_cast<std::ptrdiff_t>(dead.size()));
 }
 
 /// Readers keep the index they hold and see the new one from its publication on; what is committed

@@ -4,6 +4,9 @@
 //   one round of a collection: move the tail → mark dead slots → rebuild outgrown indexes →
 //   calibrate → images when due
 //
+// A second thread syncs twice a second what was written meanwhile: of a buffered store its commits
+// and the mark, of a durable one the mark alone (not where indexing is inline).
+//
 // Writers wait when a tail is longer than StoreOptions::tail_records_max.
 //
 // Threads: every function may be called from any thread.
@@ -78,12 +81,17 @@ class Indexer {
   };
 
   void run();
+  void index_dirty();
+  void wait_for_memory();  ///< A while; writers go on meanwhile.
+  void note_unsynced();  ///< Wakes the syncer if it waits.
   void sync_regularly();
+  Status sync_written();
   void erase_what_is_left();
   std::vector<std::shared_ptr<CollectionState>> take_dirty();
   std::vector<std::shared_ptr<CollectionState>> all_collections();
   void set_dirty(const CollectionState& collection);  ///< Wakes the worker if it waits.
   Status index(CollectionState& collection, Images images);
+  Status take_steps(CollectionState& collection, Images images);
   /// Moves what the tails hold now, but at most `rows_max` rows of each.
   Status move_tails(CollectionState& collection, std::size_t rows_max = SIZE_MAX);
   Status rebuild(CollectionState& collection);
@@ -98,11 +106,13 @@ class Indexer {
   StoreRuntime& runtime_;
   std::mutex mutex_;
   std::condition_variable woken_;  ///< The worker has something to do.
-  std::condition_variable ended_;  ///< Both threads are to stop.
+  std::condition_variable wrote_;  ///< The syncer has something to do.
+  std::condition_variable ended_;  ///< All threads are to stop.
   bool idle_ = false;              ///< The worker waits for `woken_`. Under `mutex_`.
   std::unordered_map<const CollectionState*, std::weak_ptr<CollectionState>> collections_;
   std::vector<const CollectionState*> dirty_;  ///< Each once. Under `mutex_`.
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> unsynced_{false};  ///< Something was written since the syncer's last round.
   std::thread worker_;
   std::thread syncer_;
   std::thread eraser_;  ///< Finishes what the process before left.

@@ -198,9 +198,10 @@ class KeyTable {
   char* take(std::size_t bytes) {
     if (blocks_.empty() || bytes > left_) {
       // The first block is small: a store may hold thousands of small collections.
-      left_ = std::max(bytes, blocks_.empty() ? kBlockBytes / 64 : kBlockBytes);
-      blocks_.push_back(std::make_unique<char[]>(left_));
+      const std::size_t size = std::max(bytes, blocks_.empty() ? kBlockBytes / 64 : kBlockBytes);
+      blocks_.push_back(std::make_unique<char[]>(size));
       next_ = blocks_.back().get();
+      left_ = size;
     }
     char* const taken = next_;
     next_ += bytes;

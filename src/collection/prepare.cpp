@@ -88,9 +88,15 @@ Status add_vectors(const VectorColumn& column, const CollectionSchema& schema,
   const auto number = vector_number(schema, column.name);
   if (!number) return number.error();
   const VectorSchema& vector = schema.vectors[*number];
+  std::vector<std::byte> copy;
   for (std::size_t i = 0; i < prepared.records.size(); ++i) {
     if (!column.present.empty() && column.present[i] == 0) continue;
-    const VectorView row = column.rows.row(i);
+    // Checked and stored is one and the same, also where another thread writes to it meanwhile, as
+    // it can to an array of numpy.
+    const VectorView lent = column.rows.row(i);
+    const auto* const bytes = static_cast<const std::byte*>(lent.data());
+    copy.assign(bytes, bytes + lent.bytes());
+    const VectorView row{copy.data(), lent.dimension(), lent.kind()};
     if (Status status = check_vector(row, vector.dimension, vector.metric, vector.kind); !status) {
       Error error = at(std::move(status), i);
       error.message = "vector '" + vector.name + "' of " + quoted(prepared.records[i].key) + ": " +

@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "collection/caught.hpp"
 #include "collection/images.hpp"
 #include "collection/indexer.hpp"
 #include "collection/recovery.hpp"
@@ -167,7 +168,7 @@ void Store::Impl::follow_regularly() {
   std::unique_lock lock(following_);
   while (!stop_asked_.wait_for(lock, pause, [&] { return runtime->closed.load(); })) {
     const std::lock_guard one(runtime->refreshing);
-    const Status done = refresh();
+    const Status done = caught([&] { return refresh(); });
     if (done) {
       told.clear();
       continue;
@@ -175,8 +176,10 @@ void Store::Impl::follow_regularly() {
     // A writer that was too busy is met again soon.
     const Error& error = done.error();
     if (error.code == ErrorCode::kSnapshotExpired || error.message == told) continue;
-    told = error.message;
-    runtime->log("following the writer: " + told);
+    (void)caught([&] {
+      told = error.message;
+      runtime->log("following the writer: " + told);
+    });
   }
 }
 

@@ -15,6 +15,7 @@
 #include "collection/row_files.hpp"
 #include "collection/salvage.hpp"
 #include "collection/schema.hpp"
+#include "collection/slot_values.hpp"
 #include "collection/store_keys.hpp"
 #include "collection/store_opening.hpp"
 
@@ -81,12 +82,12 @@ class Repair {
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
       const auto record = storage::decode_record(entry->value());
-      if (!record) {
+      if (!record || slot == kNoSlot) {
         batch_.remove(Family::kRecords, std::string(entry->key()));
         continue;
       }
       Found& found = records_[record->key];
-      if (found.slot != kNoSlot && found.sequence > record->header.sequence) continue;
+      if (found.slot != kNoSlot && found.sequence >= record->header.sequence) continue;
       found = {slot, record->header.sequence};
     }
     for (const auto& [key, found] : records_) live_.insert(found.slot);
@@ -121,7 +122,7 @@ class Repair {
     Slot end = 0;
     live_.for_each([&](Slot slot) { end = std::max(end, slot + 1); });
     manifest_.next_slot = std::max(manifest_.next_slot, end);
-    checksums_.assign(schema_.vectors.size(), std::vector<std::uint64_t>(end));
+    checksums_.resize(schema_.vectors.size());
     const auto entry = all_of(Family::kRecords);
     for (; entry->valid(); entry->next()) {
       const Slot slot = keys::slot_at_end(entry->key());
@@ -137,7 +138,7 @@ class Repair {
       }
       if (!record->rows.empty()) says_rows_.insert(slot);
       for (std::size_t v = 0; v < std::min(record->rows.size(), checksums_.size()); ++v)
-        checksums_[v][slot] = record->rows[v];
+        checksums_[v].set(slot, record->rows[v]);
     }
     return entry->status();
   }
@@ -187,7 +188,7 @@ class Repair {
     for (const auto& [key, found] : records_) {
       if (checksums_[v][found.slot] == 0 || there.contains(found.slot)) continue;
       report_.lost.push_back({manifest_.name, schema_.vectors[v].name, key});
-      checksums_[v][found.slot] = 0;
+      checksums_[v].set(found.slot, 0);
       without_row_.insert(found.slot);
     }
     return {};
@@ -344,9 +345,9 @@ class Repair {
   storage::WriteBatch batch_;
   std::unordered_map<std::string, Found> records_;  ///< By key.
   SlotSet live_;
-  SlotSet says_rows_;                                  ///< Whose records name their rows.
-  SlotSet without_row_;                                ///< Whose records have lost one.
-  std::vector<std::vector<std::uint64_t>> checksums_;  ///< By vector and slot; 0: no row.
+  SlotSet says_rows_;                  ///< Whose records name their rows.
+  SlotSet without_row_;                ///< Whose records have lost one.
+  std::vector<SlotValues> checksums_;  ///< By vector and slot; 0: no row.
   std::unordered_map<std::string, std::vector<std::uint16_t>> containers_;  ///< To be written.
 };
 

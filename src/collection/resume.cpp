@@ -60,6 +60,7 @@ Status Store::resume() {
   const auto guard = CallGuard::enter(runtime);
   if (!guard) return guard.error();
   if (runtime.options.read_only) return runtime.check_writable();
+  if (runtime.is_in_memory()) return runtime.pinned_bytes()->check_writable();
   return impl_->resume();
 }
 

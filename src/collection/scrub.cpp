@@ -8,6 +8,7 @@
 
 #include "anear/storage/store_directory.hpp"
 #include "collection/background.hpp"
+#include "collection/caught.hpp"
 #include "collection/index_loss.hpp"
 #include "collection/indexer.hpp"
 
@@ -66,8 +67,8 @@ void Scrubber::run() {
   const std::chrono::seconds between(runtime_.options.scrub_every_s);
   Status done;
   do {
-    done = pass();
-    if (!done) runtime_.log("the scrub: " + done.error().message);
+    done = caught([&] { return pass(); });
+    if (!done) (void)caught([&] { runtime_.log("the scrub: " + done.error().message); });
   } while (pause_until(std::chrono::steady_clock::now() +
                        (done ? between : std::max(between, kAfterFailure))));
 }

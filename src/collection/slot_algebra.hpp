@@ -44,19 +44,40 @@ inline SlotSet unification(const SlotSet& a, const SlotSet& b) {
                   [](std::uint64_t x, std::uint64_t y) { return x | y; });
 }
 
-/// The slots below `end` that are not in `set`.
+/// The slots below `end` that are not in `set`. Chunks of which it has none share their memory:
+/// `end` may be any number that a file holds.
 inline SlotSet complement(const SlotSet& set, Slot end) {
-  SlotSet out =
-      combined(set, set, (std::size_t{end} + SlotSet::kChunkSlots - 1) / SlotSet::kChunkSlots,
-               [](std::uint64_t x, std::uint64_t) { return ~x; });
+  const auto full = std::make_shared<SlotSet::Chunk>();
+  full->fill(~std::uint64_t{0});
+  SlotSet out;
+  for (std::size_t begin = 0, chunk = 0; begin < end; begin += SlotSet::kChunkSlots, ++chunk) {
+    const SlotSet::Chunk* const there = set.chunk(chunk);
+    if (there == nullptr && begin + SlotSet::kChunkSlots <= end) {
+      out.set_chunk(chunk, full);
+      continue;
+    }
+    auto words = std::make_shared<SlotSet::Chunk>(*full);
+    for (std::size_t i = 0; there != nullptr && i < words->size(); ++i) (*words)[i] = ~(*there)[i];
+    out.set_chunk(chunk, std::move(words));
+  }
   for (std::size_t beyond = end; beyond % SlotSet::kChunkSlots != 0; ++beyond)
     out.remove(static_cast<Slot>(beyond));
   return out;
 }
 
-/// The slots of `a` that are not in `b`.
+/// The slots of `a` that are not in `b`, sharing chunks of `a` as they are.
 inline SlotSet difference(const SlotSet& a, const SlotSet& b) {
-  return combined(a, b, a.chunks(), [](std::uint64_t x, std::uint64_t y) { return x & ~y; });
+  SlotSet out = a;
+  for (std::size_t chunk = 0; chunk < std::min(a.chunks(), b.chunks()); ++chunk) {
+    const SlotSet::Chunk* const of_a = a.chunk(chunk);
+    const SlotSet::Chunk* const of_b = b.chunk(chunk);
+    if (of_a == nullptr || of_b == nullptr) continue;
+    auto words = std::make_shared<SlotSet::Chunk>();
+    std::uint64_t any = 0;
+    for (std::size_t i = 0; i < words->size(); ++i) any |= (*words)[i] = (*of_a)[i] & ~(*of_b)[i];
+    out.set_chunk(chunk, any != 0 ? std::move(words) : nullptr);
+  }
+  return out;
 }
 
 }  // namespace anear

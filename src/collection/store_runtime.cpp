@@ -88,6 +88,8 @@ Status StoreRuntime::set_mark(Sequence synced) {
   return mark ? mark->write(synced, held->file_list()) : Status{};
 }
 
+Status StoreRuntime::sync_mark() { return mark ? mark->sync() : Status{}; }
+
 void ListMarker::list_grew(const storage::FileListMark& durable) {
   const std::lock_guard hold(runtime_.marking);
   if (!runtime_.mark) return;

@@ -151,6 +151,8 @@ struct StoreRuntime {
   void log(const std::string& message) const;
   /// Names a synced sequence in the mark, if there is one.
   Status set_mark(Sequence synced);
+  /// Makes the mark survive power loss. Beside set_mark(), which does not wait for it.
+  Status sync_mark();
 };
 
 /// While one lives, StoreRuntime::remove_file() removes nothing: for who copies files that a
@@ -246,13 +248,21 @@ struct CollectionState {
   std::size_t tail_rows_max() const noexcept;
 };
 
-/// Publishes a changed copy of the current version of `state`. StoreRuntime::versions is held.
+/// A changed copy of the current version of `state`, which is about to be put in its place.
+/// StoreRuntime::versions is held.
 template <typename Change>
-void publish_version(CollectionState& state, Change&& change) {
+std::shared_ptr<const CollectionVersion> make_next_version(CollectionState& state,
+                                                           Change&& change) {
   auto next = std::make_shared<CollectionVersion>(*state.current);
   change(*next);
   state.older.push_back(state.current);
-  state.current = std::move(next);
+  return next;
+}
+
+/// Publishes such a copy. StoreRuntime::versions is held.
+template <typename Change>
+void publish_version(CollectionState& state, Change&& change) {
+  state.current = make_next_version(state, std::forward<Change>(change));
 }
 
 /// What handles point to.

@@ -18,6 +18,7 @@
 #include "collection/images.hpp"
 #include "collection/row_files.hpp"
 #include "collection/scrub.hpp"
+#include "collection/slot_values.hpp"
 #include "collection/store_keys.hpp"
 
 namespace anear {
@@ -88,8 +89,7 @@ class Verification {
         work_(work),
         view_(collection.pin()),
         bytes_(*view_.bytes),
-        row_checksums_(collection.schema.vectors.size(),
-                       std::vector<std::uint64_t>(looks_at_rows() ? view_->next_slot : 0)) {}
+        row_checksums_(collection.schema.vectors.size()) {}
 
   Status run() {
     ++report_.collections;
@@ -174,7 +174,7 @@ class Verification {
     if (!looks_at_rows() || record.rows.empty()) return;
     says_rows_.insert(slot);
     for (std::size_t v = 0; v < std::min(record.rows.size(), row_checksums_.size()); ++v)
-      row_checksums_[v][slot] = record.rows[v];
+      row_checksums_[v].set(slot, record.rows[v]);
   }
 
   /// Every row that a record names is on the disk and searched as it was written, and no other.
@@ -286,8 +286,8 @@ class Verification {
   View view_;
   const storage::ByteStore& bytes_;
   storage::CollectionManifest manifest_;
-  SlotSet says_rows_;                                      ///< Whose records name their rows.
-  std::vector<std::vector<std::uint64_t>> row_checksums_;  ///< By vector and slot; 0: no row.
+  SlotSet says_rows_;                      ///< Whose records name their rows.
+  std::vector<SlotValues> row_checksums_;  ///< By vector and slot; 0: no row.
   std::unordered_map<std::string, std::vector<std::uint16_t>> expected_;  ///< By container.
 };
 

@@ -284,7 +284,7 @@ class MemoryStore final : public ByteStore {
       : state_(std::make_shared<State>(merge, void_value)) {}
 
   Status write(const WriteBatch& batch, bool) override {
-    if (closed_) return closed_error();
+    if (Status writable = check_writable(); !writable) return writable;
     for (const WriteBatch::Entry& entry : batch.entries()) {
       if (entry.operation == WriteBatch::Operation::kMerge && !state_->can_merge()) {
         return invalid_argument("a merge in a store that was opened without a merge function");
@@ -296,7 +296,13 @@ class MemoryStore final : public ByteStore {
   Status sync() override { return check_writable(); }
   bool is_outdated() const override { return false; }
   bool files_were_replaced() const override { return false; }
-  Status check_writable() const override { return closed_ ? closed_error() : Status{}; }
+  Status check_writable() const override {
+    if (closed_) return closed_error();
+    if (!stopped_) return {};
+    return Error{ErrorCode::kReadOnly,
+                 "writes stopped, since memory ran out while one was under way: what was there "
+                 "before can be read"};
+  }
   Result<std::optional<std::string>> get(Family family, std::string_view key,
                                          const ByteSnapshot* snapshot) const override {
     if (closed_) return closed_error();
@@ -341,6 +347,7 @@ class MemoryStore final : public ByteStore {
   FileListMark file_list() const override { return {}; }
   std::uint64_t bytes_on_disk() const override { return 0; }
   bool stopped_for_space() const override { return false; }
+  void stop_writes() noexcept override { stopped_ = true; }
   void abandon() override {}
   std::uint64_t bytes_to_flush() const override { return 0; }
   std::uint64_t bytes_of_tables() const override { return 0; }
@@ -357,6 +364,7 @@ class MemoryStore final : public ByteStore {
  private:
   std::shared_ptr<State> state_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace

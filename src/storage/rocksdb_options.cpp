@@ -152,7 +152,7 @@ Error to_error(const rocksdb::Status& status) {
 
 void WriteHealth::stop(const rocksdb::Status& reason) {
   const std::lock_guard hold(mutex_);
-  if (reason_.empty()) {
+  if (ok()) {
     reason_ = reason.ToString();
     for_space_.store(reason.IsNoSpace(), std::memory_order_release);
   }
@@ -161,7 +161,7 @@ void WriteHealth::stop(const rocksdb::Status& reason) {
 
 std::string WriteHealth::reason() const {
   const std::lock_guard hold(mutex_);
-  return reason_;
+  return reason_.empty() ? "memory ran out while a commit was written" : reason_;
 }
 
 void Warnings::add(std::string line) {

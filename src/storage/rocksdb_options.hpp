@@ -28,6 +28,8 @@ class WriteHealth {
  public:
   bool ok() const noexcept { return !stopped_.load(std::memory_order_acquire); }
   void stop(const rocksdb::Status& reason);
+  /// The same when memory ran out: allocates nothing.
+  void stop_for_memory() noexcept { stopped_.store(true, std::memory_order_release); }
   bool stopped_for_space() const noexcept { return for_space_.load(std::memory_order_acquire); }
   std::string reason() const;
 

@@ -234,6 +234,7 @@ class RocksStore final : public ByteStore {
                                         const ByteSnapshot* snapshot) const override;
   Status check_writable() const override;
   bool stopped_for_space() const override { return database_->parts.health->stopped_for_space(); }
+  void stop_writes() noexcept override { database_->parts.health->stop_for_memory(); }
   void abandon() override;
   SnapshotPointer snapshot() const override { return std::make_shared<RocksSnapshot>(database_); }
   Status reclaim(const KeyRange& range) override;

@@ -1,7 +1,8 @@
 // One store's life, again and again, in which the first change of the disk fails, then the second,
 // and so on: after opening again everything acknowledged is there and nothing that was refused.
 // Every eleventh by default, since RocksDB waits a second after many failures; ANEAR_FAULT_STEP=1:
-// all. ANEAR_FAULT_FIRST: the one to begin with (0).
+// all. ANEAR_FAULT_FIRST: the one to begin with (0). Each fails in one of six ways, chosen by its
+// number and ANEAR_FAULT_WAY (0). ANEAR_OPERATIONS: how many writes a life has beside its first.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
@@ -76,6 +77,13 @@ class Life {
     upsert(*docs, 0, 3, 3);
     (void)store->verify();
     upsert(*docs, 30, 5, 4);
+    for (std::size_t i = 0; i < setting("ANEAR_OPERATIONS", 0); ++i) {
+      if (i % 5 == 4)
+        remove(*docs, i % 35);
+      else
+        upsert(*docs, i % 31, 1 + i % 4, static_cast<std::int64_t>(10 + i));
+      if (i % 40 == 39) (void)docs->flush();
+    }
     (void)docs->flush();
     remove(*docs, 31);
     (void)store->close();
@@ -147,24 +155,29 @@ TEST_CASE("Whichever change of the disk fails, what was acknowledged is there af
     ErrorCode code;
     std::size_t times;
     Durability durability;
+    std::size_t bytes_written;  ///< Of what a write that fails was to write.
   };
-  constexpr Way kWays[] = {{ErrorCode::kIo, 1, Durability::kDurable},
-                           {ErrorCode::kNoSpace, Fault::kAlways, Durability::kDurable},
-                           {ErrorCode::kIo, Fault::kAlways, Durability::kBuffered},
-                           {ErrorCode::kNoSpace, 1, Durability::kDurable}};
+  constexpr Way kWays[] = {{ErrorCode::kIo, 1, Durability::kDurable, 0},
+                           {ErrorCode::kNoSpace, Fault::kAlways, Durability::kDurable, 0},
+                           {ErrorCode::kIo, Fault::kAlways, Durability::kBuffered, 0},
+                           {ErrorCode::kNoSpace, 1, Durability::kDurable, 0},
+                           {ErrorCode::kNoSpace, 1, Durability::kDurable, 9},
+                           {ErrorCode::kIo, Fault::kAlways, Durability::kDurable, 40}};
   const std::uint64_t usual = test::takes_few_rows() ? 29 : 11;
   const std::size_t step = std::max<std::size_t>(setting("ANEAR_FAULT_STEP", usual), 1);
   bool failed = true;
   std::uint64_t tried = 0;
   for (std::size_t n = setting("ANEAR_FAULT_FIRST", 0); failed; n += step) {
-    const Way& way = kWays[n % std::size(kWays)];
+    const Way& way = kWays[(n + setting("ANEAR_FAULT_WAY", 0)) % std::size(kWays)];
     const TempDirectory directory;
     const auto files = std::make_shared<FaultFileSystem>();
-    files->fail_change(n, way.code, way.times);
+    files->fail_change(
+        {.code = way.code, .after = n, .times = way.times, .bytes_written = way.bytes_written});
     Life life({.durability = way.durability, .index_inline = true, .file_system = files});
     const Expected expected = life.run(directory / "store");
     failed = files->failures() != 0;
-    INFO("change " << n << ", " << name_of(way.code) << (way.times == 1 ? ", once" : ", always"));
+    INFO("change " << n << ", " << name_of(way.code) << (way.times == 1 ? ", once" : ", always")
+                   << ", " << way.bytes_written << " bytes written");
     const auto settled = expect_one_of(expected, directory / "store", files);
     for (int again = 0; again < 2; ++again)
       CHECK(expect_one_of(expected, directory / "store", files) == settled);

@@ -68,6 +68,16 @@ void damage_first(const std::string& store, Family family) {
   });
 }
 
+/// The first record stands under another slot as well.
+void copy_first_record(const std::string& store, Slot slot) {
+  edit_bytes(store, [&](WriteBatch& batch, const ByteStore& bytes) {
+    const std::string key = keys_in(bytes, Family::kRecords).at(0);
+    std::string other = key.substr(0, key.size() - sizeof slot);
+    for (int shift = 24; shift >= 0; shift -= 8) other += static_cast<char>(slot >> shift);
+    batch.put(Family::kRecords, other, **bytes.get(Family::kRecords, key, nullptr));
+  });
+}
+
 struct Damage {
   const char* name;
   std::function<void(const std::string&)> make;
@@ -116,6 +126,10 @@ const std::vector<Damage>& damages() {
       {"a key is damaged", [](auto& path) { damage_first(path, Family::kKeys); }},
       {"a record is gone", [](auto& path) { remove_first(path, Family::kRecords); }, {}, {"k0"}},
       {"a record is damaged", [](auto& path) { damage_first(path, Family::kRecords); }, {}, {"k0"}},
+      {"a record stands once more under a slot that nobody has",
+       [](auto& path) { copy_first_record(path, kNoSlot - 1); }},
+      {"a record stands once more under the slot that is none",
+       [](auto& path) { copy_first_record(path, kNoSlot); }},
       {"an entry of the change log is damaged",
        [](auto& path) { damage_first(path, Family::kChanges); }},
       {"the slots image says otherwise",
@@ -145,8 +159,8 @@ TEST_CASE("repair() brings back what is derived, and names the records that lost
   const TempDirectory directory;
   const std::string path = directory / "store";
   make_store(path);
-  const std::size_t number = GENERATE(range(std::size_t{0}, std::size_t{18}));
-  REQUIRE(damages().size() == 18);
+  const std::size_t number = GENERATE(range(std::size_t{0}, std::size_t{20}));
+  REQUIRE(damages().size() == 20);
   const Damage& damage = damages()[number];
   INFO(damage.name);
   damage.make(path);

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -80,6 +82,70 @@ TEST_CASE("A sync that fails leaves no write beside it acknowledged and lost", "
     INFO(key);
     CHECK_FALSE(must(docs.get(keys, {}))[0]);
   }
+}
+
+TEST_CASE("The mark that names a commit is synced soon after it, though nobody asks") {
+  const auto durability = GENERATE(Durability::kDurable, Durability::kBuffered);
+  const TempDirectory directory;
+  const Rows rows = clustered_rows({2, kDimension}, 5);
+  const auto files = std::make_shared<FaultFileSystem>();
+  Store store = must_open(directory / "store", {.durability = durability, .file_system = files});
+  Collection docs = must(store.create_collection("docs", docs_schema(kDimension)));
+  for (std::size_t commit = 0; commit < 2; ++commit) {
+    (void)files->take_events();
+    add_docs(docs, rows, commit, 1);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    bool is_written = false, is_synced = false;
+    while (!is_synced && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      for (const auto& event : files->take_events()) {
+        if (!event.path.ends_with("MARK")) continue;
+        is_written = is_written || event.operation == Operation::kWrite;
+        is_synced = is_synced || (is_written && event.operation == Operation::kSync);
+      }
+    }
+    CHECK(is_synced);
+  }
+}
+
+TEST_CASE("A round of the indexer that succeeds ends `degraded`, though others go on writing") {
+  const TempDirectory directory;
+  const Rows rows = clustered_rows({256, kDimension}, 5);
+  const auto files = std::make_shared<FaultFileSystem>();
+  Store store =
+      must_open(directory / "store", {.durability = Durability::kBuffered, .file_system = files});
+  Collection docs = must(store.create_collection("docs", docs_schema(kDimension)));
+  add_docs(docs, rows, 0, 100);
+  files->fail({.operation = Operation::kCreate, .name = "images"});
+  REQUIRE(!docs.flush());
+  REQUIRE(must(docs.stats()).degraded);
+  std::atomic<bool> goes_on{true};
+  std::atomic<std::size_t> refused{0};
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::thread watch([&] {
+    while (std::chrono::steady_clock::now() < end) {
+      const auto stats = docs.stats();
+      if (stats && !stats->degraded) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    goes_on = false;
+  });
+  run_beside(3, [&](std::size_t writer) {
+    const std::string name = std::to_string(writer) + "-";
+    for (std::size_t i = 0; goes_on; ++i) {
+      Batch batch;
+      std::vector<std::string> keys;
+      for (std::size_t k = 0; k < 100; ++k) keys.push_back(name + std::to_string(100 * i + k));
+      const bool done = docs.upsert(batch.keys(keys)
+                                        .vectors("embedding", rows.view().rows_from(0, 100))
+                                        .field("size", numbers(0, 100)))
+                            .has_value();
+      refused += done ? 0 : 1;
+    }
+  });
+  watch.join();
+  CHECK(refused == 0);
+  CHECK(!must(docs.stats()).degraded);
 }
 
 }  // namespace rocksdb_writers_test

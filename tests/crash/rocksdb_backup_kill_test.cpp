@@ -21,6 +21,7 @@ namespace rocksdb_backup_kill_test {
 
 using namespace anear;
 using anear::test::NumberedBatches;
+using anear::testing::report;
 using anear::testing::say;
 using anear::testing::setting;
 using anear::testing::TempDirectory;
@@ -109,6 +110,7 @@ TEST_CASE("A process that is killed while it takes or removes backups leaves who
       there.insert(entry.path().filename());
     CHECK(there == wanted);
   }
+  report("kills", kills);
 }
 
 }  // namespace rocksdb_backup_kill_test

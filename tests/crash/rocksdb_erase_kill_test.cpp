@@ -26,6 +26,7 @@ using anear::test::Batch;
 using anear::test::Canary;
 using anear::test::must;
 using anear::test::must_open;
+using anear::testing::report;
 using anear::testing::say;
 using anear::testing::setting;
 using anear::testing::TempDirectory;
@@ -141,6 +142,8 @@ TEST_CASE("A process that is killed while it erases leaves nothing that is not f
     first += done + 1;
   }
   CHECK((kills < 10 || unfinished > 0));
+  report("kills", kills);
+  report("unfinished erasures", unfinished);
 }
 
 }  // namespace rocksdb_erase_kill_test

@@ -185,13 +185,15 @@ void expect_recovered(const std::string& path, const Ended& ended) {
 bool kill_at(KillPoint point, const std::map<std::string, std::uint64_t>& passed, Random& random) {
   const TempDirectory directory;
   Task task{.path = directory / "store"};
-  task.durability = random.below(2) == 0 ? Durability::kDurable : Durability::kBuffered;
+  const bool is_durable = random.below(2) == 0;
+  task.durability = is_durable ? Durability::kDurable : Durability::kBuffered;
   point.when = static_cast<KillPoint::When>(random.below(3));
   task.point = point;
   INFO(point.name << ", time " << point.time << ", when " << static_cast<int>(point.when)
                   << ", durability " << static_cast<int>(task.durability));
   Ended ended = run(task);
   const bool killed = ended.killed;
+  if (killed) report(point.name + (is_durable ? ", durable" : ", buffered"), 1);
   if (random.below(3) == 0) {
     expect_recovered(task.path, ended);
     return killed;

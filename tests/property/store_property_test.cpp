@@ -165,6 +165,24 @@ class Pair {
     docs_.emplace(std::move(*docs));
   }
 
+  /// What a backup of this moment brings back is this moment; the store goes on.
+  void back_up() {
+    if (options_.in_memory) return;
+    const auto taken = store_->backup(directory_ / "backups");
+    if (!taken) RC_LOG(taken.error().message);
+    RC_ASSERT(taken.has_value());
+    const TempDirectory elsewhere;
+    const auto restored = Store::restore(directory_ / "backups", elsewhere / "store");
+    if (!restored) RC_LOG(restored.error().message);
+    RC_ASSERT(restored.has_value());
+    const auto store = Store::open(elsewhere / "store", options_);
+    RC_ASSERT(store.has_value());
+    const auto docs = store->collection("docs");
+    RC_ASSERT(docs.has_value());
+    check_state(*docs, model_);
+    RC_ASSERT(store->verify().has_value());
+  }
+
   void check() {
     check_state(*docs_, model_);
     for (const Seen& seen : pinned_) check_state(seen.docs, seen.model);
@@ -311,8 +329,17 @@ void run_random_operations(bool in_memory) {
   Pair pair(in_memory, *rc::gen::arbitrary<bool>(), index);
   const auto steps = *rc::gen::inRange(1, 40);
   for (int step = 0; step < steps; ++step) {
-    switch (*rc::gen::weightedElement<int>(
-        {{6, 0}, {3, 1}, {2, 2}, {1, 3}, {3, 4}, {1, 5}, {1, 6}, {2, 7}, {2, 8}, {1, 9}})) {
+    switch (*rc::gen::weightedElement<int>({{12, 0},
+                                            {6, 1},
+                                            {4, 2},
+                                            {2, 3},
+                                            {6, 4},
+                                            {2, 5},
+                                            {2, 6},
+                                            {4, 7},
+                                            {4, 8},
+                                            {2, 9},
+                                            {1, 10}})) {
       case 0:
         pair.upsert();
         break;
@@ -339,6 +366,9 @@ void run_random_operations(bool in_memory) {
         break;
       case 9:
         pair.forget();
+        break;
+      case 10:
+        pair.back_up();
         break;
       default:
         pair.reopen();

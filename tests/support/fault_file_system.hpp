@@ -75,8 +75,10 @@ class FaultFileSystem : public storage::ForwardingFileSystem {
   /// The `n`-th operation (from 0) that can change the disk fails, and `times` − 1 after it. Those
   /// count whose path has `name` in it.
   void fail_change(std::size_t n, ErrorCode code, std::size_t times, std::string name = {}) {
-    script_->fail_change({.name = std::move(name), .code = code, .after = n, .times = times});
+    fail_change({.name = std::move(name), .code = code, .after = n, .times = times});
   }
+  /// The same, whatever Fault::operation says.
+  void fail_change(Fault fault) { script_->fail_change(std::move(fault)); }
   /// Nothing fails from now on.
   void heal() { script_->heal(); }
   /// How many operations failed so far.

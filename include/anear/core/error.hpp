@@ -44,7 +44,7 @@ enum class ErrorCode : std::int32_t {
   kOutcomeUnknown = 16,   ///< The write may or may not survive (its sync failed). Resume, and read.
   kSnapshotExpired = 17,  ///< The view was held for too long.
   kCancelled = 18,        ///< The caller asked to stop.
-  kOutOfMemory = 19,      ///< An allocation failed; nothing was changed.
+  kOutOfMemory = 19,      ///< An allocation failed; nothing was changed. Also as std::bad_alloc.
   kInternal = 20,         ///< A defect of anear. Please report it.
 };
 

@@ -6,6 +6,7 @@
 // is a reader.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -50,11 +51,10 @@ class SlotSet {
 
   /// Replaces chunk `index` whole; null empties it.
   void set_chunk(std::size_t index, std::shared_ptr<Chunk> chunk) {
-    if (index >= chunks_.size()) chunks_.resize(index + 1);
+    make_room(index + 1);
     if (chunks_[index] != nullptr) count_ -= count_of(*chunks_[index]);
     if (chunk != nullptr) count_ += count_of(*chunk);
     chunks_[index] = std::move(chunk);
-    words_.resize(chunks_.size(), nullptr);
     words_[index] = chunks_[index] == nullptr ? nullptr : chunks_[index]->data();
   }
 
@@ -95,6 +95,13 @@ class SlotSet {
   }
 
  private:
+  /// For both lists or, where memory runs out, for neither.
+  void make_room(std::size_t chunks) {
+    if (chunks <= chunks_.size()) return;
+    if (chunks > words_.capacity()) words_.reserve(std::max(chunks, 2 * words_.capacity()));
+    chunks_.resize(chunks);
+    words_.resize(chunks, nullptr);
+  }
   static std::size_t count_of(const Chunk& chunk) noexcept {
     std::size_t count = 0;
     for (const std::uint64_t bits : chunk) count += static_cast<std::size_t>(std::popcount(bits));
@@ -105,10 +112,7 @@ class SlotSet {
   }
   std::uint64_t& writable_word(Slot slot) {
     const std::size_t index = slot / kChunkSlots;
-    if (index >= chunks_.size()) {
-      chunks_.resize(index + 1);
-      words_.resize(index + 1, nullptr);
-    }
+    make_room(index + 1);
     std::shared_ptr<Chunk>& chunk = chunks_[index];
     if (chunk == nullptr) {
       chunk = std::make_shared<Chunk>();

@@ -30,6 +30,16 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                  return true;
                });
   table_.publish(slots.size());
+  // What is not linked would never be found by a walk: it leaves again, also when memory runs out.
+  struct Unlinked {
+    VectorTable& table;
+    std::span<const Slot> slots;
+    bool are_linked = false;
+    ~Unlinked() {
+      if (are_linked) return;
+      for (const Slot slot : slots) table.mark_deleted(slot);
+    }
+  } unlinked{table_, slots};
 
   const std::size_t threads = thread_count(build.threads);
   std::vector<Scratch> scratches(threads);
@@ -51,11 +61,9 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                                        return before / 1024 == (before + end - begin) / 1024 ||
                                               build.progress(before + end - begin, slots.size());
                                      });
-  if (!finished) {
-    // What was not linked would never be found by a walk: it leaves again.
-    for (const Slot slot : slots) table_.mark_deleted(slot);
+  if (!finished)
     return Error{ErrorCode::kCancelled, "insertion was cancelled; its rows are deleted"};
-  }
+  unlinked.are_linked = true;
   if (slots.size() >= table_.size() / 5) link_unreachable();
   build.progress(slots.size(), slots.size());
   return {};

@@ -159,6 +159,9 @@ class ByteStore {
   virtual Status check_writable() const = 0;
   /// Whether writes stopped since the disk was full: it may be worth while to open the files anew.
   virtual bool stopped_for_space() const = 0;
+  /// Refuses every write from now on, as after one that failed: for who cannot tell what became of
+  /// its last one.
+  virtual void stop_writes() noexcept = 0;
   /// From now on no file is changed through this store and every write is refused; reads go on, and
   /// what is held stays readable (kSnapshotExpired where another store on the same files has
   /// removed one since). For a store that has stopped, before its files are opened anew.

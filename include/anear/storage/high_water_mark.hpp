@@ -5,11 +5,11 @@
 //   the other. A mark is 64 bytes, little-endian: | "ANEARMRK" | format u32 | clean u32 | sequence
 //   u64 | store id 16 | file list: number u64, bytes u32, CRC-32C u32 | XXH3-64 u64 |
 //
-// A mark is written after a synced commit and not synced itself: after a killed process it is
-// exact, after power loss a lower bound. It never names a sequence, or bytes of the file list,
-// that were not synced.
+// A mark is written after a synced commit and synced twice a second: after a killed process it is
+// exact, after power loss a lower bound, less than a second old. It never names a sequence, or
+// bytes of the file list, that were not synced.
 //
-// Threads: one at a time.
+// Threads: one at a time, but for sync().
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ class HighWaterMark {
   Status write_clean(Sequence synced, const FileListMark& files);
   /// Says in both places that only `sequence` is there, though more was marked once; synced.
   Status lower(Sequence sequence);
-  /// Makes the last mark survive power loss.
+  /// Makes the last mark survive power loss. From any thread, beside another call.
   Status sync();
 
  private:
