@@ -34,6 +34,15 @@ bool reads_version(const WriteRequest& request) {
                      [](const PreparedRecord& record) { return record.has_rows(); });
 }
 
+Status memory_ran_out() noexcept {
+  Error unknown{ErrorCode::kOutcomeUnknown, {}};
+  (void)caught([&] {
+    unknown.message =
+        "memory ran out while a commit was written: call resume(), or open the store again";
+  });
+  return unknown;
+}
+
 }  // namespace
 
 void CommitQueue::submit(WriteRequest& request) {
@@ -108,10 +117,12 @@ void CommitQueue::commit_group(std::unique_lock<std::mutex> committing, const Gr
   written_ = commit->sequence();
   if (!settling.owns_lock()) settling.lock();
   committing.unlock();
-  const Status settled = or_stop([&] { return commit->settle(); });
-  if (!settled) return fail(group, settled);
-  const Status published = or_stop([&] { commit->publish(); });
-  if (!published) fail(group, published);
+  // Not over one that is in the log and that nobody sees.
+  Status settled = has_hole_ ? memory_ran_out() : or_stop([&] { return commit->settle(); });
+  if (settled) settled = or_stop([&] { commit->publish(); });
+  if (settled) return;
+  has_hole_ = true;
+  fail(group, settled);
 }
 
 void CommitQueue::fail(const Group& group, const Status& status) noexcept {
@@ -127,17 +138,12 @@ void CommitQueue::fail(const Group& group, const Status& status) noexcept {
 /// how far it came: nothing more is written or published then.
 template <typename Step>
 Status CommitQueue::or_stop(const Step& step) noexcept {
-  const Status done = caught(step);
+  Status done = caught(step);
   if (done ||
       (done.error().code != ErrorCode::kOutOfMemory && done.error().code != ErrorCode::kInternal))
     return done;
   runtime_.bytes->stop_writes();
-  Error unknown{ErrorCode::kOutcomeUnknown, {}};
-  (void)caught([&] {
-    unknown.message =
-        "memory ran out while a commit was written: call resume(), or open the store again";
-  });
-  return unknown;
+  return memory_ran_out();
 }
 
 std::unique_lock<std::mutex> CommitQueue::pause() {
@@ -162,7 +168,9 @@ Status CommitQueue::write_apart(const storage::WriteBatch& batch, Sequence seque
   return or_stop([&]() -> Status {
     if (Status written = runtime_.bytes->write(batch, /*sync=*/true); !written) return written;
     written_ = sequence;
-    if (Status marked = runtime_.set_mark(sequence); !marked) runtime_.log(marked.error().message);
+    Status marked = runtime_.set_mark(sequence);
+    if (marked) marked = runtime_.sync_mark();
+    if (!marked) runtime_.log(marked.error().message);
     storage::SnapshotPointer snapshot = runtime_.bytes->snapshot();
     const std::lock_guard publishing(runtime_.versions);
     runtime_.snapshot.swap(snapshot);

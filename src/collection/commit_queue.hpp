@@ -81,7 +81,10 @@ class CommitQueue {
   /// While the lock is held nothing is written, and all that was is published.
   std::unique_lock<std::mutex> pause();
   /// The bytes were opened anew and end with commit `written`. Only while it is paused.
-  void restart(Sequence written) { written_ = written; }
+  void restart(Sequence written) {
+    written_ = written;
+    has_hole_ = false;
+  }
 
  private:
   struct Waiting {
@@ -105,6 +108,7 @@ class CommitQueue {
   std::mutex committing_;         ///< Held while anything is staged and written.
   std::mutex settling_;           ///< Held while what was written is synced and published.
   Sequence written_;              ///< Under `committing_`: the last one given out.
+  bool has_hole_ = false;         ///< Under `settling_`: a commit was written and not published.
 };
 
 }  // namespace anear

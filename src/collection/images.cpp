@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "anear/storage/image_file.hpp"
+#include "collection/caught.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/indexes.hpp"
 #include "collection/live_keys.hpp"
@@ -272,11 +273,11 @@ const storage::ManifestImage* image_of(const storage::CollectionManifest& manife
 Result<FileNames> write_images(CollectionState& collection, const View& view) {
   if (collection.runtime->is_in_memory()) return FileNames{};
   ImageWriter writer(collection, view);
-  Status status = writer.write_all();
-  if (status) status = writer.install();
+  Status status = caught([&] { return writer.write_all(); });
+  if (status) status = caught([&] { return writer.install(); });
   if (status) return writer.replaced();
   // An outcome that is unknown may turn out to name them: the next open removes what nothing names.
-  if (status.error().code != ErrorCode::kOutcomeUnknown) writer.discard();
+  if (status.error().code != ErrorCode::kOutcomeUnknown) (void)caught([&] { writer.discard(); });
   return std::move(status).error();
 }
 

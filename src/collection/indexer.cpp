@@ -242,17 +242,21 @@ Status Indexer::flush(CollectionState& collection) { return index(collection, Im
 void Indexer::run() {
   yield_to_others();
   while (!stopping_) {
-    const Status round = caught([&] { index_dirty(); });
-    if (!round) wait_for_memory();
-  }
-}
-
-void Indexer::index_dirty() {
-  for (const auto& collection : take_dirty()) {
-    if (stopping_) return;
-    if (collection->dropped) continue;
-    if (Status status = index(*collection, Images::kWhenDue); !status)
-      runtime_.log("indexing collection '" + collection->name + "': " + status.error().message);
+    std::vector<std::shared_ptr<CollectionState>> due;
+    bool has_memory = caught([&] { due = take_dirty(); }).has_value();
+    for (const auto& collection : due) {
+      if (stopping_) return;
+      if (collection->dropped) continue;
+      const Status done = index(*collection, Images::kWhenDue);
+      if (done) continue;
+      (void)caught([&] {
+        runtime_.log("indexing collection '" + collection->name + "': " + done.error().message);
+      });
+      if (done.error().code != ErrorCode::kOutOfMemory) continue;
+      has_memory = false;
+      (void)caught([&] { set_dirty(*collection); });
+    }
+    if (!has_memory) wait_for_memory();
   }
 }
 
@@ -323,7 +327,8 @@ Status Indexer::sync_written() {
 
 void Indexer::erase_what_is_left() {
   yield_to_others();
-  auto left = all_collections();
+  std::vector<std::shared_ptr<CollectionState>> left;
+  (void)caught([&] { left = all_collections(); });
   std::erase_if(left, [](const auto& collection) { return collection->erasing == 0; });
   for (const auto& collection : left) {
     if (stopping_) return;
@@ -334,7 +339,7 @@ void Indexer::erase_what_is_left() {
 
 Status Indexer::index(CollectionState& collection, Images images) {
   const std::lock_guard hold(collection.indexing);
-  const Status status = caught([&] { return take_steps(collection, images); });
+  Status status = caught([&] { return take_steps(collection, images); });
   const std::lock_guard publishing(runtime_.versions);
   if (!status) {
     set_degraded(collection, status.error().message);

@@ -81,9 +81,8 @@ class Indexer {
   };
 
   void run();
-  void index_dirty();
   void wait_for_memory();  ///< A while; writers go on meanwhile.
-  void note_unsynced();  ///< Wakes the syncer if it waits.
+  void note_unsynced();    ///< Wakes the syncer if it waits.
   void sync_regularly();
   Status sync_written();
   void erase_what_is_left();

@@ -425,6 +425,7 @@ Result<std::shared_ptr<Collection::Impl>> open_collection(
   collection->logged = found.logged;
   for (const std::size_t v : found.has_rows_in_files)
     collection->row_files_of[v] = found.version.vectors[v].index;
+  prepare_take_over(*collection, found);
   take_over(*collection, std::move(found));
   collection->image_bytes = bytes_of_images(*collection);
   return collection;
@@ -442,12 +443,12 @@ Result<std::optional<OpenedCollection>> follow_collection(
   return std::optional<OpenedCollection>(std::move(found));
 }
 
-void begin_anew(CollectionState& collection, CollectionState&& fresh) {
+void begin_anew(CollectionState& collection, CollectionState&& fresh) noexcept {
   collection.keys = std::move(fresh.keys);
   collection.slots.go_on_from(std::move(fresh.slots));
   collection.dead_slots = std::move(fresh.dead_slots);
   collection.growing = std::move(fresh.growing);
-  collection.older.push_back(std::exchange(collection.current, std::move(fresh.current)));
+  collection.current = std::move(fresh.current);
   collection.dead.clear();  // The fresh indexes have none; older views have indexes of their own.
   collection.degraded = fresh.degraded;
   collection.degraded_reason = std::move(fresh.degraded_reason);
@@ -464,11 +465,17 @@ void begin_anew(CollectionState& collection, CollectionState&& fresh) {
   collection.tail_shrank.notify_all();
 }
 
-void take_over(CollectionState& collection, OpenedCollection&& found) {
-  collection.last_change = found.last_change;
-  if (!found.images_changed) {
+void prepare_take_over(CollectionState& collection, OpenedCollection& found) {
+  // Nobody looks at them before the commits that they died of are published.
+  if (!found.images_changed)
     collection.dead.insert(collection.dead.end(), found.dead.begin(), found.dead.end());
-  } else {
+  if (collection.current != nullptr) collection.older.push_back(collection.current);
+  found.next = std::make_shared<CollectionVersion>(std::move(found.version));
+}
+
+void take_over(CollectionState& collection, OpenedCollection&& found) noexcept {
+  collection.last_change = found.last_change;
+  if (found.images_changed) {
     // Indexes that were opened are without what is dead, and may have it where it was given out
     // again; those of older views go with them.
     collection.dead.clear();
@@ -479,9 +486,8 @@ void take_over(CollectionState& collection, OpenedCollection&& found) {
     if (slots != nullptr && !collection.degraded) collection.image_sequence = slots->sequence;
   }
   collection.manifest = std::move(found.manifest);
-  collection.keys = found.version.keys;
-  if (collection.current != nullptr) collection.older.push_back(collection.current);
-  collection.current = std::make_shared<CollectionVersion>(std::move(found.version));
+  collection.keys = found.next->keys;
+  collection.current = std::move(found.next);
 }
 
 }  // namespace anear

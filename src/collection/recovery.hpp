@@ -29,7 +29,8 @@ Status start_empty(CollectionState& collection);
 struct OpenedCollection {
   storage::CollectionManifest manifest;
   CollectionVersion version;
-  std::vector<DeadSlot> dead;  ///< Since the version it went on from.
+  std::shared_ptr<const CollectionVersion> next;  ///< Made of `version` by prepare_take_over().
+  std::vector<DeadSlot> dead;                     ///< Since the version it went on from.
   /// Of a store that is open for writing: dead slots that nothing on the disk names, and what row
   /// files name beside them.
   SlotSet free_slots;
@@ -57,10 +58,14 @@ Result<std::optional<OpenedCollection>> follow_collection(
     const storage::CollectionManifest& manifest);
 
 /// The collection goes on from what was opened again under its number, `fresh`, which nobody else
-/// has. StoreRuntime::versions and `indexing` are held.
-void begin_anew(CollectionState& collection, CollectionState&& fresh);
+/// has. The version it has is in `older` already. StoreRuntime::versions and `indexing` are held.
+void begin_anew(CollectionState& collection, CollectionState&& fresh) noexcept;
 
-/// Makes `found` the collection's newest version. StoreRuntime::versions is held once it is shared.
-void take_over(CollectionState& collection, OpenedCollection&& found);
+/// All of take_over() that allocates; nobody sees anything of it.
+void prepare_take_over(CollectionState& collection, OpenedCollection& found);
+
+/// Makes `found`, which was prepared, the collection's newest version. StoreRuntime::versions is
+/// held for both once the collection is shared.
+void take_over(CollectionState& collection, OpenedCollection&& found) noexcept;
 
 }  // namespace anear

@@ -126,22 +126,25 @@ void Store::Impl::publish(Newer& newer) {
   std::vector<std::shared_ptr<Collection::Impl>> gone;
   {
     const std::lock_guard names(mutex);
+    // What allocates comes first: all of it is seen, or nothing.
+    auto now = collections;
+    for (auto held = now.begin(); held != now.end();) {
+      const bool stays = newer.numbers.contains(held->second->number);
+      if (!stays) gone.push_back(held->second);
+      held = stays ? std::next(held) : now.erase(held);
+    }
+    for (const auto& added : newer.added) now.emplace(added->name, added);
     const std::lock_guard hold(runtime->versions);
+    for (Newer::Changed& changed : newer.changed)
+      prepare_take_over(*changed.collection, changed.found);
     // What is replaced is freed when the locks are.
     runtime->bytes.swap(newer.reopened.bytes);
     runtime->snapshot.swap(snapshot);
     runtime->last_sequence = newer.reopened.sequence;
     for (Newer::Changed& changed : newer.changed)
       take_over(*changed.collection, std::move(changed.found));
-    for (auto held = collections.begin(); held != collections.end();) {
-      const bool stays = newer.numbers.contains(held->second->number);
-      if (!stays) {
-        held->second->dropped = true;
-        gone.push_back(std::move(held->second));
-      }
-      held = stays ? std::next(held) : collections.erase(held);
-    }
-    for (auto& added : newer.added) collections.emplace(added->name, added);
+    for (const auto& collection : gone) collection->dropped = true;
+    collections.swap(now);
   }
   for (const auto& collection : gone) runtime->filters.forget(collection->number);
   for (const Newer::Changed& changed : newer.changed) {

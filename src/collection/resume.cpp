@@ -121,37 +121,42 @@ Status Store::Impl::open_anew(Reopened& reopened) {
 void Store::Impl::put_in_place(Reopened& reopened) {
   runtime->filters.touch_all(reopened.sequence);  // Before a view of it can exist.
   storage::SnapshotPointer snapshot = reopened.bytes->snapshot();
+  // What allocates comes first: all of it is seen, or nothing.
   std::map<std::uint32_t, std::shared_ptr<Collection::Impl>> gone;
+  for (const auto& [name, collection] : collections) gone.emplace(collection->number, collection);
   FileNames named;
-  std::vector<std::shared_ptr<Collection::Impl>> now;
+  decltype(collections) now;
+  for (const auto& fresh : reopened.collections) {
+    named.merge(names_of(fresh->manifest.images));
+    auto known = gone.extract(fresh->number);
+    now.emplace(fresh->name, known.empty() ? fresh : std::move(known.mapped()));
+  }
   {
     const std::lock_guard hold(runtime->versions);
+    for (const auto& [name, stays] : now) {
+      if (stays->current != nullptr) stays->older.push_back(stays->current);
+    }
     // What is replaced is freed when the locks are.
     runtime->bytes.swap(reopened.bytes);
     runtime->snapshot.swap(snapshot);
     runtime->last_sequence = reopened.sequence;
     runtime->commits->restart(reopened.sequence);
     meta = reopened.meta;
-    for (auto& [name, collection] : collections) gone.emplace(collection->number, collection);
-    collections.clear();
     for (auto& fresh : reopened.collections) {
-      named.merge(names_of(fresh->manifest.images));
-      auto known = gone.extract(fresh->number);
-      std::shared_ptr<Collection::Impl> stays = known.empty() ? fresh : std::move(known.mapped());
-      if (stays != fresh) begin_anew(*stays, std::move(*fresh));
-      collections.emplace(stays->name, stays);
-      now.push_back(std::move(stays));
+      Collection::Impl& stays = *now.find(fresh->name)->second;
+      if (&stays != fresh.get()) begin_anew(stays, std::move(*fresh));
     }
     for (const auto& [number, collection] : gone) {
       collection->dropped = true;
       collection->tail_shrank.notify_all();
     }
+    collections.swap(now);
   }
   for (const auto& [number, collection] : gone) {
     runtime->indexer->remove(*collection);
     runtime->filters.forget(number);
   }
-  for (const auto& collection : now) runtime->indexer->add(collection);
+  for (const auto& [name, collection] : collections) runtime->indexer->add(collection);
   remove_unnamed_files(*runtime, named);
 }
 

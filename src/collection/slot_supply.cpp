@@ -56,6 +56,9 @@ Slot SlotSupply::end() const {
 
 void SlotSupply::make_ready() {
   for (std::size_t index = 0; index < free_.chunks() && ready_.empty(); ++index) {
+    std::size_t count = 0;
+    free_.for_each_in(index, [&](Slot) { ++count; });
+    ready_.reserve(count);  // A slot is here or there, also when memory runs out.
     free_.for_each_in(index, [&](Slot slot) { ready_.push_back(slot); });
     free_.set_chunk(index, nullptr);
   }

@@ -7,6 +7,7 @@
 
 #include "anear/simd/isa.hpp"
 #include "collection/backup.hpp"
+#include "collection/caught.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/erase.hpp"
 #include "collection/images.hpp"
@@ -203,11 +204,18 @@ Result<Collection> Store::create_collection(const std::string& name,
   storage::WriteBatch batch;
   batch.put(Family::kMeta, keys::kStore, storage::encode_store_meta(meta));
   batch.put(Family::kMeta, keys::manifest(manifest.number), storage::encode_manifest(manifest));
-  if (Status written = runtime.commits->commit_meta(std::move(batch)); !written)
+  // What allocates comes first, so that what is committed is known here.
+  const auto place = impl_->collections.emplace(name, collection).first;
+  Status written = caught([&] {
+    runtime.indexer->add(collection);
+    return runtime.commits->commit_meta(std::move(batch));
+  });
+  if (!written) {
+    runtime.indexer->remove(*collection);
+    impl_->collections.erase(place);
     return std::move(written).error();
+  }
   impl_->meta = meta;
-  runtime.indexer->add(collection);
-  impl_->collections.emplace(name, collection);
   return Collection(std::move(collection));
 }
 
@@ -249,14 +257,17 @@ Status Store::drop_collection(std::string_view name) {
   // drops at once one finds it gone.
   if (collection->dropped.exchange(true)) return collection->check_exists();
   const std::lock_guard indexing(collection->indexing);
-  storage::WriteBatch batch;
-  batch.remove(Family::kMeta, keys::manifest(collection->number));
-  for (const Family family :
-       {Family::kKeys, Family::kRecords, Family::kRows, Family::kFields, Family::kChanges}) {
-    storage::KeyRange range = keys::all_of(family, collection->number);
-    batch.remove_range(family, std::move(range.begin), std::move(range.end));
-  }
-  if (Status written = runtime.commits->commit_meta(std::move(batch)); !written) {
+  Status written = caught([&] {
+    storage::WriteBatch batch;
+    batch.remove(Family::kMeta, keys::manifest(collection->number));
+    for (const Family family :
+         {Family::kKeys, Family::kRecords, Family::kRows, Family::kFields, Family::kChanges}) {
+      storage::KeyRange range = keys::all_of(family, collection->number);
+      batch.remove_range(family, std::move(range.begin), std::move(range.end));
+    }
+    return runtime.commits->commit_meta(std::move(batch));
+  });
+  if (!written) {
     collection->dropped = false;
     return written;
   }
@@ -265,12 +276,15 @@ Status Store::drop_collection(std::string_view name) {
     impl_->collections.erase(impl_->collections.find(name));
   }
   runtime.indexer->remove(*collection);
-  runtime.filters.forget(collection->number);
   {
     const std::lock_guard hold(runtime.versions);
     collection->tail_shrank.notify_all();
   }
-  settle_images(*collection, names_of(collection->manifest.images));
+  // It is dropped; files that stay for want of memory go at the next opening.
+  (void)caught([&] {
+    runtime.filters.forget(collection->number);
+    settle_images(*collection, names_of(collection->manifest.images));
+  });
   return {};
 }
 

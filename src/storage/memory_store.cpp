@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 
 #include "anear/storage/byte_store.hpp"
@@ -188,7 +189,12 @@ void State::close_snapshot(WriteNumber number) noexcept {
     held_.pop_front();
     FamilyMap& map = families_[static_cast<std::size_t>(held.family)];
     const auto key = map.find(held.key);
-    if (key != map.end()) prune(held.family, key);
+    if (key == map.end()) continue;
+    try {
+      prune(held.family, key);
+    } catch (const std::bad_alloc&) {
+      continue;  // The next write of the key does it.
+    }
   }
 }
 

@@ -22,7 +22,7 @@ struct MemoryFault {
 
 class FailingMemory {
  public:
-  explicit FailingMemory(const MemoryFault& fault) {
+  explicit FailingMemory(const MemoryFault& fault) : asked_(fault.after) {
     failed_ = 0;
     after_ = fault.after;
     times_ = fault.times;
@@ -37,6 +37,8 @@ class FailingMemory {
     chosen_ = false;
   }
   static std::size_t failures() { return failed_; }
+  /// How many allocations have succeeded, of those that were to.
+  std::size_t passed() const { return asked_ - after_; }
 
   /// Asked by operator new.
   static bool fails() noexcept {
@@ -59,6 +61,7 @@ class FailingMemory {
   static void leave_out(bool (*is_elsewhere)()) { is_elsewhere_ = is_elsewhere; }
 
  private:
+  std::size_t asked_;
   static inline std::atomic<bool> armed_{false};
   static inline std::atomic<std::size_t> after_{0};
   static inline std::atomic<std::size_t> times_{0};
