@@ -129,7 +129,7 @@ void Store::Impl::put_in_place(Reopened& reopened) {
   for (const auto& fresh : reopened.collections) {
     named.merge(names_of(fresh->manifest.images));
     auto known = gone.extract(fresh->number);
-    now.emplace(fresh->name, known.empty() ? fresh : std::move(known.mapped()));
+    now.emplace(fresh->name, known.empty() ? fresh : known.mapped());
   }
   {
     const std::lock_guard hold(runtime->versions);

@@ -9,6 +9,27 @@
 namespace anear {
 inline namespace ANEAR_ISA_NAMESPACE {
 
+namespace detail {
+
+/// Rows that are visible and not linked, which no walk would ever find: they leave the table again,
+/// also when memory runs out, unless are_linked() says that they are.
+class UnlinkedRows {
+ public:
+  UnlinkedRows(VectorTable& table, std::span<const Slot> slots) : table_(table), slots_(slots) {}
+  UnlinkedRows(const UnlinkedRows&) = delete;
+  UnlinkedRows& operator=(const UnlinkedRows&) = delete;
+  ~UnlinkedRows() {
+    for (const Slot slot : slots_) table_.mark_deleted(slot);
+  }
+  void are_linked() noexcept { slots_ = {}; }
+
+ private:
+  VectorTable& table_;
+  std::span<const Slot> slots_;
+};
+
+}  // namespace detail
+
 inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                                 const BuildOptions& build) {
   const std::lock_guard<std::mutex> writer(state_->writer);
@@ -30,16 +51,7 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                  return true;
                });
   table_.publish(slots.size());
-  // What is not linked would never be found by a walk: it leaves again, also when memory runs out.
-  struct Unlinked {
-    VectorTable& table;
-    std::span<const Slot> slots;
-    bool are_linked = false;
-    ~Unlinked() {
-      if (are_linked) return;
-      for (const Slot slot : slots) table.mark_deleted(slot);
-    }
-  } unlinked{table_, slots};
+  detail::UnlinkedRows unlinked(table_, slots);
 
   const std::size_t threads = thread_count(build.threads);
   std::vector<Scratch> scratches(threads);
@@ -63,7 +75,7 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
                                      });
   if (!finished)
     return Error{ErrorCode::kCancelled, "insertion was cancelled; its rows are deleted"};
-  unlinked.are_linked = true;
+  unlinked.are_linked();
   if (slots.size() >= table_.size() / 5) link_unreachable();
   build.progress(slots.size(), slots.size());
   return {};
