@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "anear/core/slot_set.hpp"
 #include "anear/storage/store_directory.hpp"
 #include "collection/record_reader.hpp"
 #include "collection/row_files.hpp"
@@ -286,7 +287,7 @@ Commit::Effect& Commit::effect_on(CollectionState& collection) {
 Result<std::vector<Slot>> Commit::take_slots(CollectionState& collection, std::size_t count) {
   auto slots = collection.slots.take(count);
   if (slots) {
-    for (const Slot slot : *slots) taken_[&collection].insert(slot);
+    taken_.emplace_back(&collection, *slots);
     return slots;
   }
   Error error = std::move(slots).error();
@@ -356,7 +357,11 @@ void Commit::seal() {
 }
 
 void Commit::give_slots_back() {
-  for (const auto& [collection, slots] : taken_) collection->slots.give_back(slots);
+  for (const auto& [collection, taken] : taken_) {
+    SlotSet slots;
+    for (const Slot slot : taken) slots.insert(slot);
+    collection->slots.give_back(slots);
+  }
 }
 
 Status Commit::write() {

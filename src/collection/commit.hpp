@@ -10,10 +10,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "anear/core/error.hpp"
-#include "anear/core/slot_set.hpp"
 #include "anear/storage/byte_store.hpp"
 #include "anear/storage/record.hpp"
 #include "collection/commit_queue.hpp"
@@ -93,8 +93,8 @@ class Commit {
   storage::RecordEncoder encoder_;
   ContainerChanges containers_;
   std::map<CollectionState*, Effect> effects_;
-  std::map<CollectionState*, SlotSet> taken_;  ///< Slots that were given out to it.
-  storage::SnapshotPointer written_;           ///< The bytes as this commit left them.
+  std::vector<std::pair<CollectionState*, std::vector<Slot>>> taken_;  ///< Slots given out to it.
+  storage::SnapshotPointer written_;  ///< The bytes as this commit left them.
 };
 
 }  // namespace anear

@@ -101,9 +101,12 @@ void CommitQueue::commit_group(std::unique_lock<std::mutex> committing, const Gr
     settling.lock();
   std::optional<Commit> commit;
   const Status staged = caught([&] {
+    // Where writes stopped, what is staged on may be there in part.
+    if (Status writable = runtime_.bytes->check_writable(); !writable) return writable;
     commit.emplace(runtime_, written_);
     for (Waiting* member : group) member->request->status = commit->stage(*member->request);
     commit->seal();
+    return Status{};
   });
   Status written = staged;
   if (staged && commit->empty()) return;
@@ -117,8 +120,9 @@ void CommitQueue::commit_group(std::unique_lock<std::mutex> committing, const Gr
   written_ = commit->sequence();
   if (!settling.owns_lock()) settling.lock();
   committing.unlock();
+  Status settled = or_stop([&] { return commit->settle(); });
   // Not over one that is in the log and that nobody sees.
-  Status settled = has_hole_ ? memory_ran_out() : or_stop([&] { return commit->settle(); });
+  if (settled && has_hole_) settled = memory_ran_out();
   if (settled) settled = or_stop([&] { commit->publish(); });
   if (settled) return;
   has_hole_ = true;

@@ -147,7 +147,8 @@ void Indexer::stop() {
 void Indexer::add(const std::shared_ptr<CollectionState>& collection) {
   const std::lock_guard hold(mutex_);
   collections_.emplace(collection.get(), collection);
-  dirty_.push_back(collection.get());  // It may have been opened with a tail.
+  dirty_.reserve(collections_.size() + 1);  // So that a write never waits for memory here.
+  dirty_.push_back(collection.get());       // It may have been opened with a tail.
   woken_.notify_all();
 }
 
@@ -302,7 +303,7 @@ void Indexer::sync_regularly() {
   while (!stopping_) {
     wrote_.wait(lock, [&] { return stopping_ || unsynced_; });
     ended_.wait_for(lock, kSyncPause, [&] { return stopping_.load(); });
-    unsynced_ = false;
+    if (!unsynced_.exchange(false)) return;
     lock.unlock();
     if (const Status done = caught([&] { return sync_written(); }); !done) {
       (void)caught([&] { runtime_.log("sync: " + done.error().message); });

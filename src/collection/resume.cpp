@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "collection/caught.hpp"
 #include "collection/commit_queue.hpp"
 #include "collection/erase.hpp"
 #include "collection/images.hpp"
@@ -131,6 +132,13 @@ void Store::Impl::put_in_place(Reopened& reopened) {
     auto known = gone.extract(fresh->number);
     now.emplace(fresh->name, known.empty() ? fresh : known.mapped());
   }
+  // The indexer has to know those that nobody knew, and to leave them alone until they are there.
+  std::vector<std::unique_lock<std::mutex>> still;
+  for (const auto& fresh : reopened.collections) {
+    if (now.find(fresh->name)->second != fresh) continue;
+    still.emplace_back(fresh->indexing);
+    runtime->indexer->add(fresh);
+  }
   {
     const std::lock_guard hold(runtime->versions);
     for (const auto& [name, stays] : now) {
@@ -152,12 +160,15 @@ void Store::Impl::put_in_place(Reopened& reopened) {
     }
     collections.swap(now);
   }
-  for (const auto& [number, collection] : gone) {
-    runtime->indexer->remove(*collection);
-    runtime->filters.forget(number);
-  }
-  for (const auto& [name, collection] : collections) runtime->indexer->add(collection);
-  remove_unnamed_files(*runtime, named);
+  // The state is there; what this cannot do for want of memory waits for the next write or opening.
+  (void)caught([&] {
+    for (const auto& [number, collection] : gone) {
+      runtime->indexer->remove(*collection);
+      runtime->filters.forget(number);
+    }
+    for (const auto& [name, collection] : collections) runtime->indexer->add(collection);
+    remove_unnamed_files(*runtime, named);
+  });
 }
 
 }  // namespace anear

@@ -199,7 +199,7 @@ struct CollectionState {
   const FieldTypes types;
 
   std::atomic<bool> dropped{false};
-  SlotSupply slots;  ///< Taken by the commit leader, given back under `indexing`.
+  SlotSupply slots;  ///< Taken, or given back unused, by the commit leader; else under `indexing`.
   /// The commit leader's: where keys of new slots are put, and the segment each vector's tail grows
   /// in.
   std::shared_ptr<KeyTable> keys = std::make_shared<KeyTable>();

@@ -152,11 +152,10 @@ Error to_error(const rocksdb::Status& status) {
 
 void WriteHealth::stop(const rocksdb::Status& reason) {
   const std::lock_guard hold(mutex_);
-  if (ok()) {
-    reason_ = reason.ToString();
-    for_space_.store(reason.IsNoSpace(), std::memory_order_release);
-  }
+  if (!ok()) return;
+  for_space_.store(reason.IsNoSpace(), std::memory_order_release);
   stopped_.store(true, std::memory_order_release);
+  reason_ = reason.ToString();
 }
 
 std::string WriteHealth::reason() const {

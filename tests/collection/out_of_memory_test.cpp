@@ -90,12 +90,17 @@ ErrorCode outcome_of(const Call& call) {
 }
 
 struct Docs {
-  explicit Docs(const StoreOptions& options, const std::string& path = "memory")
-      : store(must_open(path, options)),
-        docs(must(store.create_collection("docs", docs_schema(kDimension)))) {
+  explicit Docs(const StoreOptions& options, const std::string& path = "memory",
+                ScalarKind kind = ScalarKind::kF32)
+      : store(must_open(path, options)), docs(must(store.create_collection("docs", schema(kind)))) {
     // Once more, so that there are slots to be given out again.
     for (int round = 0; round < 2; ++round) add_docs(docs, rows(), 0, kBefore);
     REQUIRE(docs.flush());
+  }
+  static CollectionSchema schema(ScalarKind kind) {
+    CollectionSchema schema = docs_schema(kDimension);
+    schema.vectors[0].kind = kind;
+    return schema;
   }
   static const Rows& rows() {
     static const Rows kRows = clustered_rows({64, kDimension}, 3);
@@ -149,15 +154,24 @@ bool is_of_rocksdb() {
 }  // namespace
 
 TEST_CASE("Whichever allocation of a write fails, it is there whole or not at all") {
-  const bool index_inline = GENERATE(false, true);
-  const std::size_t times = GENERATE(std::size_t{1}, kForEver);
+  struct Way {
+    bool index_inline;
+    std::size_t times;
+    ScalarKind kind;  ///< Halves are converted where they are indexed, which allocates.
+  };
+  const auto [index_inline, times, kind] =
+      GENERATE(values<Way>({{false, 1, ScalarKind::kF32},
+                            {false, kForEver, ScalarKind::kF16},
+                            {true, 1, ScalarKind::kF16},
+                            {true, 1, ScalarKind::kF32},
+                            {true, kForEver, ScalarKind::kF16}}));
   // Indexing allocates much more.
   const std::uint64_t step = index_inline       ? anear::testing::setting("ANEAR_FAULT_STEP", 17)
                              : takes_few_rows() ? 5
                                                 : 1;
   std::map<ErrorCode, std::size_t> outcomes;
   for (std::size_t after = 0;; after += step) {
-    Docs of({.index_inline = index_inline, .in_memory = true});
+    Docs of({.index_inline = index_inline, .in_memory = true}, "memory", kind);
     const ErrorCode code = of.write({.after = after, .times = times});
     const bool has_failed = FailingMemory::failures() != 0;
     INFO("allocation " << after << ": " << name_of(code));

@@ -46,10 +46,10 @@ class FlatIndex : public TableIndex {
     parallel_for(slots.size(), build.threads, 256,
                  [&](std::size_t begin, std::size_t end, std::size_t) {
                    for (std::size_t i = begin; i < end; ++i)
-                     table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
+                     table_.write(first + static_cast<Position>(i), rows.row(i));
                    return true;
                  });
-    table_.publish(slots.size());
+    table_.publish(slots);
     return {};
   }
 

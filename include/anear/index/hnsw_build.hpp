@@ -47,10 +47,10 @@ inline Status HnswIndex::insert(MatrixView rows, std::span<const Slot> slots,
   parallel_for(slots.size(), build.threads, 256,
                [&](std::size_t begin, std::size_t end, std::size_t) {
                  for (std::size_t i = begin; i < end; ++i)
-                   table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
+                   table_.write(first + static_cast<Position>(i), rows.row(i));
                  return true;
                });
-  table_.publish(slots.size());
+  table_.publish(slots);
   detail::UnlinkedRows unlinked(table_, slots);
 
   const std::size_t threads = thread_count(build.threads);

@@ -278,10 +278,10 @@ inline Status IvfPqIndex::insert(MatrixView rows, std::span<const Slot> slots,
   const Position first = table_.reserve(slots);
   parallel_for(count, build.threads, 256, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t i = begin; i < end; ++i)
-      table_.write(first + static_cast<Position>(i), rows.row(i), slots[i]);
+      table_.write(first + static_cast<Position>(i), rows.row(i));
     return true;
   });
-  table_.publish(count);
+  table_.publish(slots);
   for (std::size_t i = 0; i < count; ++i) {
     lists.append(places[i], first + static_cast<Position>(i),
                  codes.data() + i * coder.code_bytes());

@@ -104,16 +104,14 @@ class VectorTable {
 
   /// Whether `rows` and `slots`, each once, can be appended. Nothing is changed.
   Status check(MatrixView rows, std::span<const Slot> slots) const;
-  /// Makes room for what check() accepted, returns the first new position. Nothing is visible yet;
-  /// what stood under these slots is deleted.
+  /// Makes room for what check() accepted, returns the first new position. Nothing is visible yet.
   Position reserve(std::span<const Slot> slots);
-  /// Writes one reserved position. Different positions may be written by different threads.
-  void write(Position position, VectorView row, Slot slot);
-  /// Makes `count` more positions visible, after all of them were written.
-  void publish(std::size_t count) noexcept {
-    live_.fetch_add(count, std::memory_order_relaxed);
-    size_.fetch_add(count, std::memory_order_release);
-  }
+  /// Writes the row of one reserved position. Different positions may be written by different
+  /// threads.
+  void write(Position position, VectorView row);
+  /// Makes the positions that were reserved for `slots` visible, after all of them were written;
+  /// what stood under these slots before is deleted.
+  void publish(std::span<const Slot> slots) noexcept;
   /// Returns whether `slot` was here and live.
   bool mark_deleted(Slot slot) noexcept;
 
@@ -268,15 +266,24 @@ inline Position VectorTable::reserve(std::span<const Slot> slots) {
   for (const Slot slot : slots) limit = std::max<std::size_t>(limit, std::size_t{slot} + 1);
   positions_.grow_to(limit);
   slot_limit_.store(limit, std::memory_order_release);
-  for (const Slot slot : slots) mark_deleted(slot);
   return static_cast<Position>(first);
 }
 
-inline void VectorTable::write(Position position, VectorView row, Slot slot) {
+inline void VectorTable::write(Position position, VectorView row) {
   rows_.set(position, row);
   if (codes_) codes_->set(position, row);
-  std::atomic_ref<Slot>(slot_cell(position)).store(slot, std::memory_order_release);
-  std::atomic_ref<Position>(position_cell(slot)).store(position + 1, std::memory_order_release);
+}
+
+// Here alone, since writing a row may run out of memory: no slot leads to a position beyond size().
+inline void VectorTable::publish(std::span<const Slot> slots) noexcept {
+  auto position = static_cast<Position>(size());
+  for (const Slot slot : slots) {
+    mark_deleted(slot);
+    std::atomic_ref<Slot>(slot_cell(position)).store(slot, std::memory_order_release);
+    std::atomic_ref<Position>(position_cell(slot)).store(++position, std::memory_order_release);
+  }
+  live_.fetch_add(slots.size(), std::memory_order_relaxed);
+  size_.fetch_add(slots.size(), std::memory_order_release);
 }
 
 inline bool VectorTable::mark_deleted(Slot slot) noexcept {

@@ -5,9 +5,9 @@
 //   the other. A mark is 64 bytes, little-endian: | "ANEARMRK" | format u32 | clean u32 | sequence
 //   u64 | store id 16 | file list: number u64, bytes u32, CRC-32C u32 | XXH3-64 u64 |
 //
-// A mark is written after a synced commit and synced twice a second: after a killed process it is
-// exact, after power loss a lower bound, less than a second old. It never names a sequence, or
-// bytes of the file list, that were not synced.
+// A mark is written after a synced commit and synced twice a second (but where indexing is inline):
+// after a killed process it is exact, after power loss a lower bound, less than a second old. It
+// never names a sequence, or bytes of the file list, that were not synced.
 //
 // Threads: one at a time, but for sync().
 #pragma once
