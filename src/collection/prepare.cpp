@@ -93,10 +93,12 @@ Status add_vectors(const VectorColumn& column, const CollectionSchema& schema,
     if (!column.present.empty() && column.present[i] == 0) continue;
     // Checked and stored is one and the same, also where another thread writes to it meanwhile, as
     // it can to an array of numpy.
-    const VectorView lent = column.rows.row(i);
-    const auto* const bytes = static_cast<const std::byte*>(lent.data());
-    copy.assign(bytes, bytes + lent.bytes());
-    const VectorView row{copy.data(), lent.dimension(), lent.kind()};
+    VectorView row = column.rows.row(i);
+    if (row.dimension() == vector.dimension) {
+      const auto* const bytes = static_cast<const std::byte*>(row.data());
+      copy.assign(bytes, bytes + row.bytes());
+      row = {copy.data(), row.dimension(), row.kind()};
+    }
     if (Status status = check_vector(row, vector.dimension, vector.metric, vector.kind); !status) {
       Error error = at(std::move(status), i);
       error.message = "vector '" + vector.name + "' of " + quoted(prepared.records[i].key) + ": " +

@@ -335,6 +335,7 @@ TEST_CASE("A batch with one bad record changes nothing and says which") {
   const auto rows = clustered_rows({600, kDimension}, 13);
   Collection docs = fill(store, rows, schema_of_docs());
   auto bad = clustered_rows({3, kDimension}, 14);
+  const auto wide = clustered_rows({3, kDimension + 1}, 15);
   Batch batch;
   Subcode subcode = Subcode::kNone;
   std::int64_t record = 1;
@@ -355,7 +356,6 @@ TEST_CASE("A batch with one bad record changes nothing and says which") {
     subcode = Subcode::kZeroVector;
   }
   SECTION("another dimension") {
-    const auto wide = clustered_rows({3, kDimension + 1}, 15);
     batch.numbered(1'000, 3).vectors("embedding", wide.view());
     subcode = Subcode::kDimensionMismatch;
     record = 0;

@@ -47,6 +47,12 @@ void* allocate(std::size_t size, std::size_t alignment) {
 [[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return anear::testing::FailingMemory::fails() ? nullptr : std::malloc(size == 0 ? 1 : size);
+}
+[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return anear::testing::FailingMemory::fails() ? nullptr : std::malloc(size == 0 ? 1 : size);
+}
 [[gnu::noinline]] void operator delete(void* start) noexcept { std::free(start); }
 [[gnu::noinline]] void operator delete[](void* start) noexcept { std::free(start); }
 [[gnu::noinline]] void operator delete(void* start, std::size_t) noexcept { std::free(start); }
