@@ -27,12 +27,14 @@
 
 namespace {
 
+void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
+  if (anear::testing::FailingMemory::fails()) return nullptr;
+  if (alignment == 0) return std::malloc(size == 0 ? 1 : size);
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
 void* allocate(std::size_t size, std::size_t alignment) {
-  if (anear::testing::FailingMemory::fails()) throw std::bad_alloc();
-  void* const start =
-      alignment == 0
-          ? std::malloc(size == 0 ? 1 : size)
-          : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  void* const start = allocate_or_null(size, alignment);
   if (start == nullptr) throw std::bad_alloc();
   return start;
 }
@@ -48,10 +50,18 @@ void* allocate(std::size_t size, std::size_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
 [[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return anear::testing::FailingMemory::fails() ? nullptr : std::malloc(size == 0 ? 1 : size);
+  return allocate_or_null(size, 0);
 }
 [[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
-  return anear::testing::FailingMemory::fails() ? nullptr : std::malloc(size == 0 ? 1 : size);
+  return allocate_or_null(size, 0);
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment,
+                                     const std::nothrow_t&) noexcept {
+  return allocate_or_null(size, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t alignment,
+                                       const std::nothrow_t&) noexcept {
+  return allocate_or_null(size, static_cast<std::size_t>(alignment));
 }
 [[gnu::noinline]] void operator delete(void* start) noexcept { std::free(start); }
 [[gnu::noinline]] void operator delete[](void* start) noexcept { std::free(start); }
