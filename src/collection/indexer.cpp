@@ -147,8 +147,9 @@ void Indexer::stop() {
 void Indexer::add(const std::shared_ptr<CollectionState>& collection) {
   const std::lock_guard hold(mutex_);
   collections_.emplace(collection.get(), collection);
-  dirty_.reserve(collections_.size() + 1);  // So that a write never waits for memory here.
-  dirty_.push_back(collection.get());       // It may have been opened with a tail.
+  // So that a write never waits for memory here.
+  if (dirty_.capacity() < collections_.size()) dirty_.reserve(2 * collections_.size());
+  dirty_.push_back(collection.get());  // It may have been opened with a tail.
   woken_.notify_all();
 }
 
